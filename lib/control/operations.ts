@@ -1,0 +1,221 @@
+/**
+ * What can be asked of a running daemon: the arguments and answers of every control command. The
+ * daemon implements it, the Unix-socket server exposes it, the CLI's client speaks it.
+ *
+ * Invariant: plain data in snake_case only; what stands here is what `--json` prints and what
+ * `curl --unix-socket` sees.
+ */
+
+import type { Change } from "../config/config.ts";
+import type { ProcessSnapshot } from "../process/types.ts";
+import type { EventRecord } from "../telemetry/events.ts";
+
+/** `POST /v1/deploy` */
+export interface DeployRequest {
+  /** Absolute path of a directory. */
+  release_path: string;
+  release_id?: string;
+  revision?: string;
+  /** Answer only after the old release is drained and stopped. */
+  wait?: boolean;
+}
+
+/** `POST /v1/rollback` */
+export interface RollbackRequest {
+  release_id?: string;
+  wait?: boolean;
+}
+
+/** A step of a deploy as it happens. */
+export interface Progress {
+  type: "progress";
+  /** Milliseconds since the deploy was asked for. */
+  ms: number;
+  step:
+    | "queued"
+    | "started"
+    | "building"
+    | "proving"
+    | "live"
+    | "singletons"
+    | "draining"
+    | "drained";
+  /** For people: `web is up on port 18182 (0.4 s)`. */
+  message: string;
+}
+
+/** How a deploy or rollback ended well (or live with errors: `errors` not empty, exit code 6). */
+export interface DeployResult {
+  status: "success" | "partial";
+  active_release_id: string;
+  previous_release_id: string | null;
+  release_path: string;
+  revision: string;
+  /** From the request to live. */
+  ms: number;
+  /** What failed after the switch, one sentence each. */
+  errors: string[];
+  /** Set when `wait` was asked for. */
+  drained?: boolean;
+}
+
+/** `POST /v1/stop` */
+export interface StopRequest {
+  release_id?: string;
+  now?: boolean;
+}
+
+/** `POST /v1/restart` */
+export interface RestartRequest {
+  /** Configured id (all its replicas) or one instance id. */
+  process?: string;
+  policy?: "proxied" | "companion" | "singleton" | "service";
+}
+
+export interface RestartResult {
+  status: "success";
+  /** Instance ids in the order they were restarted. */
+  restarted: string[];
+}
+
+/** `POST /v1/scale` */
+export interface ScaleRequest {
+  name: string;
+  count: number;
+}
+
+export interface ScaleResult {
+  status: "success";
+  name: string;
+  count: number;
+  previous: number;
+}
+
+/** `POST /v1/reload`, `POST /v1/plan` (plan changes nothing). */
+export interface ReloadResult {
+  status: "success";
+  changes: Change[];
+  /** Set when a new generation of the current release went live. */
+  active_release_id?: string | null;
+  warnings: string[];
+  errors: string[];
+}
+
+export type ReleaseState = "starting" | "active" | "draining" | "stopping" | "stopped" | "failed";
+
+/** One release in status. */
+export interface ReleaseStatus {
+  release_id: string;
+  release_path: string;
+  revision: string;
+  state: ReleaseState;
+  started_at: string;
+  activated_at?: string;
+  drain_started_at?: string;
+  stopped_at?: string;
+  /** Requests and tunnels in flight. */
+  connection_count: number;
+  connections: { http: number; websocket: number };
+  /** Leases held on its gates. */
+  leases: number;
+  /** Milliseconds until the drain is cut. */
+  drain_left_ms?: number;
+  ports: Record<string, number>;
+  processes: ProcessSnapshot[];
+}
+
+/** `GET /v1/status` */
+export interface Status {
+  application: string;
+  state: "starting" | "running" | "stopping";
+  pid: number;
+  version: string;
+  started_at: string;
+  uptime_ms: number;
+  rss_bytes: number;
+  config: string;
+  state_dir: string;
+  log_dir: string;
+  active_release_id: string | null;
+  control: { path: string; mode: string; owner?: string; group?: string };
+  proxy?: {
+    host: string;
+    /** The real one when 0 was configured. */
+    port: number;
+    address: string;
+    upstream_host: string;
+    connections: number;
+    requests: number;
+    holding: boolean;
+    waiting: number;
+  };
+  releases: ReleaseStatus[];
+  services: { id: string; process: ProcessSnapshot }[];
+  singletons: { id: string; process: ProcessSnapshot }[];
+  orphans: { id: string; pid: number; release_id: string | null }[];
+  /** All leases held, live and draining. */
+  leases: number;
+  /** What is being done now: deploy, rollback, reload … and what waits for it. */
+  operation: { name: string; since: string; waiting: string[] } | null;
+  /** Why the remembered release is not live, and when it is tried again. */
+  restore?: { release_id: string; error: string; next_try_at: string };
+  /** Counters of things that should not happen. */
+  counters: Record<string, number>;
+}
+
+/** `GET /v1/health` */
+export interface Health {
+  status: "ok" | "starting" | "stopping";
+  live: boolean;
+  active_release_id: string | null;
+}
+
+/** `GET /v1/events?follow=1&limit=N&since=SEQ` */
+export interface EventsQuery {
+  limit?: number;
+  follow?: boolean;
+}
+
+/** `GET /v1/logs?follow=1&process=ID&lines=N&since=T` */
+export interface LogsQuery {
+  /** Configured id (all replicas) or instance id. */
+  process?: string;
+  lines?: number;
+  /** Milliseconds of wall time; only later lines. */
+  since?: number;
+  follow?: boolean;
+}
+
+/** One line of one process, as kept on disk and sent. */
+export interface LogRecord {
+  at: string;
+  process: string;
+  release: string | null;
+  stream: "stdout" | "stderr";
+  line: string;
+}
+
+/** The daemon, as commands see it. Every method may throw Failure. */
+export interface Operations {
+  health(): Health;
+  status(): Status;
+  deploy(
+    request: DeployRequest,
+    progress: (step: Progress) => void,
+    signal: AbortSignal,
+  ): Promise<DeployResult>;
+  rollback(
+    request: RollbackRequest,
+    progress: (step: Progress) => void,
+    signal: AbortSignal,
+  ): Promise<DeployResult>;
+  stop(request: StopRequest): Promise<Status>;
+  restart(request: RestartRequest): Promise<RestartResult>;
+  scale(request: ScaleRequest): Promise<ScaleResult>;
+  reload(): Promise<ReloadResult>;
+  plan(): Promise<ReloadResult>;
+  /** Resolves when everything is stopped and only this answer is left to send. */
+  shutdown(): Promise<{ status: "success"; message: string }>;
+  events(query: EventsQuery, signal: AbortSignal): AsyncIterable<EventRecord>;
+  logs(query: LogsQuery, signal: AbortSignal): AsyncIterable<LogRecord>;
+}

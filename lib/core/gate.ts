@@ -1,0 +1,227 @@
+/**
+ * The gate: which target is live, and who still holds the ones before it.
+ *
+ * Every replacement in the product is build → prove → swap → drain → drop; this file is the swap and
+ * the drain. State table of one target:
+ *
+ * | state    | becomes live by | new leases | ends when                       |
+ * | -------- | --------------- | ---------- | ------------------------------- |
+ * | live     | swap(target)    | yes        | the next swap                   |
+ * | draining | next swap       | no         | last lease released, or cut()   |
+ * | idle     | –               | no         | forgotten                       |
+ *
+ * Invariants: a lease counts on the target it was given for, exactly once, however often it is
+ * released; `idle` resolves exactly when the count is zero after the swap; swap() is synchronous, so
+ * no arrival ever sees "between" two targets; arrivals held back are woken by the next swap, by
+ * open(), by their deadline or by their own signal, and never twice.
+ */
+
+import type { Clock, Timer } from "./clock.ts";
+
+/** The right to work on one target until released. `using lease = …` releases at scope end. */
+export interface Lease<T> extends Disposable {
+  readonly target: T;
+  /** True once the target is no longer the live one. */
+  readonly draining: boolean;
+  /** Called (at most once) when the drain is cut: end the work now. Set it right after leasing. */
+  onCut: (() => void) | undefined;
+  /** Gives the lease back; further calls do nothing. */
+  release(): void;
+}
+
+/** What swap() hands back: the old target on its way out. */
+export interface Draining {
+  /** Leases still held. */
+  readonly held: number;
+  /** Resolves when no lease is held any more. */
+  readonly idle: Promise<void>;
+  /** When the drain will be cut: milliseconds of the gate's clock, or undefined when unbounded. */
+  readonly deadline: number | undefined;
+  /** Bounds the drain: cut() happens `ms` from now, replacing an earlier bound. */
+  within(ms: number): void;
+  /** Moves an existing bound by `ms` (negative: earlier). */
+  extend(ms: number): void;
+  /** Ends the work of every holder now; their leases are given back by themselves. */
+  cut(): void;
+}
+
+class Generation<T> implements Draining {
+  readonly leases = new Set<HeldLease<T>>();
+  live = true;
+  readonly #idle = Promise.withResolvers<void>();
+  #timer: Timer | undefined;
+  #deadline: number | undefined;
+
+  constructor(readonly target: T, readonly clock: Clock) {}
+
+  get held(): number {
+    return this.leases.size;
+  }
+
+  get idle(): Promise<void> {
+    return this.#idle.promise;
+  }
+
+  get deadline(): number | undefined {
+    return this.#deadline;
+  }
+
+  within(ms: number): void {
+    this.#timer?.cancel();
+    this.#deadline = this.clock.now() + ms;
+    if (this.leases.size > 0) this.#timer = this.clock.timer(Math.max(0, ms), () => this.cut());
+  }
+
+  extend(ms: number): void {
+    if (this.#deadline !== undefined) this.within(this.#deadline - this.clock.now() + ms);
+  }
+
+  cut(): void {
+    for (const lease of [...this.leases]) {
+      const end = lease.onCut;
+      lease.onCut = undefined;
+      lease.release();
+      end?.();
+    }
+  }
+
+  retire(): void {
+    this.live = false;
+    this.settle();
+  }
+
+  settle(): void {
+    if (this.live || this.leases.size > 0) return;
+    this.#timer?.cancel();
+    this.#idle.resolve();
+  }
+}
+
+class HeldLease<T> implements Lease<T> {
+  onCut: (() => void) | undefined = undefined;
+  #generation: Generation<T>;
+  #released = false;
+
+  constructor(generation: Generation<T>) {
+    this.#generation = generation;
+    generation.leases.add(this);
+  }
+
+  get target(): T {
+    return this.#generation.target;
+  }
+
+  get draining(): boolean {
+    return !this.#generation.live;
+  }
+
+  release(): void {
+    if (this.#released) return;
+    this.#released = true;
+    this.onCut = undefined;
+    this.#generation.leases.delete(this);
+    this.#generation.settle();
+  }
+
+  [Symbol.dispose](): void {
+    this.release();
+  }
+}
+
+/** The pointer to the live target and the count of leases on every older one. */
+export class Gate<T> {
+  readonly #clock: Clock;
+  #live: Generation<T> | undefined;
+  #holding: { deadline: number; timer: Timer } | undefined;
+  readonly #waiting = new Set<() => void>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** The live target, or undefined. For looking, not for working: work takes a lease. */
+  get live(): T | undefined {
+    return this.#live?.target;
+  }
+
+  /** Leases held on the live target. */
+  get held(): number {
+    return this.#live?.held ?? 0;
+  }
+
+  /** Arrivals waiting behind hold(). */
+  get waiting(): number {
+    return this.#waiting.size;
+  }
+
+  /** True between hold() and open() or its deadline. */
+  get holding(): boolean {
+    return this.#holding !== undefined;
+  }
+
+  /** A lease on the live target; undefined when nothing is live or arrivals are held back. */
+  lease(): Lease<T> | undefined {
+    if (this.#live === undefined || this.#holding !== undefined) return undefined;
+    return new HeldLease(this.#live);
+  }
+
+  /**
+   * As lease(), but waits while arrivals are held back.
+   *
+   * @returns undefined when nothing is live, or still held back at the deadline
+   * @throws the signal's reason when the arrival itself goes away
+   */
+  async arrive(signal?: AbortSignal): Promise<Lease<T> | undefined> {
+    while (this.#holding !== undefined) {
+      const changed = Promise.withResolvers<void>();
+      const wake = () => changed.resolve();
+      const abort = () => changed.reject(signal!.reason);
+      signal?.throwIfAborted();
+      signal?.addEventListener("abort", abort, { once: true });
+      this.#waiting.add(wake);
+      try {
+        await changed.promise;
+      } finally {
+        this.#waiting.delete(wake);
+        signal?.removeEventListener("abort", abort);
+      }
+    }
+    return this.lease();
+  }
+
+  /**
+   * Makes `next` live (undefined: nothing) and hands back the drain of what was live before.
+   * Synchronous; ends a hold.
+   */
+  swap(next: T | undefined): Draining {
+    const old = this.#live;
+    this.#live = next === undefined ? undefined : new Generation(next, this.#clock);
+    this.open();
+    if (old === undefined) return nothingDraining;
+    old.retire();
+    return old;
+  }
+
+  /** From now on arrivals wait in arrive(), at most `ms` from now; a second call only moves the end. */
+  hold(ms: number): void {
+    this.#holding?.timer.cancel();
+    const timer = this.#clock.timer(Math.max(0, ms), () => this.open());
+    this.#holding = { deadline: this.#clock.now() + ms, timer };
+  }
+
+  /** Ends a hold: everything that waits goes on. */
+  open(): void {
+    this.#holding?.timer.cancel();
+    this.#holding = undefined;
+    for (const wake of [...this.#waiting]) wake();
+  }
+}
+
+const nothingDraining: Draining = {
+  held: 0,
+  idle: Promise.resolve(),
+  deadline: undefined,
+  within() {},
+  extend() {},
+  cut() {},
+};

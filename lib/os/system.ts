@@ -1,0 +1,120 @@
+/**
+ * The door to the operating system, as an interface: everything above asks these and nothing else,
+ * so that tests bring another system. `lib/os/real.ts` is the one that is real.
+ *
+ * Invariant: reports by return value and Failure, never by event; no call here waits on a poll that
+ * could be an event.
+ */
+
+import type { Clock } from "../core/clock.ts";
+
+/** How a process ended. Exactly one of `code` and `signal` is set, unless the system did not tell. */
+export interface ExitStatus {
+  code: number | null;
+  /** Name, e.g. `SIGKILL`; `SIG35` for real-time signals. */
+  signal: string | null;
+}
+
+/** Who a child runs as. */
+export interface Identity {
+  user: string;
+  uid: number;
+  gid: number;
+  home: string;
+}
+
+/** What to start. */
+export interface SpawnSpec {
+  /** Program and arguments; no shell is added. */
+  argv: string[];
+  cwd: string;
+  /** The whole environment; nothing is inherited. */
+  env: Record<string, string>;
+  /** Undefined: as the daemon. Needs root. */
+  identity?: Identity;
+  /**
+   * Files stdout and stderr go to, opened O_APPEND with the daemon's rights before the identity is
+   * taken on; undefined: /dev/null.
+   */
+  output?: { stdout: string; stderr: string };
+}
+
+/** A started program: leader of its own session and process group. */
+export interface Child {
+  readonly pid: number;
+  /** Start time of the pid in clock ticks since boot, which with boot id identifies it for ever. */
+  readonly start: string;
+  /** Resolves once the leader ended; never rejects. */
+  readonly exited: Promise<ExitStatus>;
+}
+
+/** One row of a process table scan. */
+export interface ProcRow {
+  pid: number;
+  ppid: number;
+  pgrp: number;
+  session: number;
+  state: string;
+  start: string;
+  command: string;
+  rss_bytes: number;
+  /** User plus system time in clock ticks. */
+  cpu_ticks: number;
+}
+
+/** The processes that belong to one leader. */
+export interface Group {
+  /** Alive (not zombie) members: same session or group as the leader, or known descendants. */
+  members: ProcRow[];
+}
+
+/** What a pid is verified by before it is ever signalled. */
+export interface PidIdentity {
+  pid: number;
+  start: string;
+  boot_id: string;
+}
+
+/** The operating system. */
+export interface System {
+  readonly clock: Clock;
+  /** This boot. */
+  readonly bootId: string;
+
+  /**
+   * Starts a program in its own session.
+   * @throws Failure naming program and working directory (not found, not executable, no such cwd,
+   *   may not change user).
+   */
+  spawn(spec: SpawnSpec): Child;
+
+  /** Signals every member of the leader's group and session. False: nobody was there. */
+  signalGroup(leader: PidIdentity, signal: Deno.Signal): boolean;
+
+  /**
+   * Members of the leader's group that are alive now (one shared scan of the process table serves
+   * all callers of the same moment).
+   */
+  group(leader: number): Group;
+
+  /**
+   * Resolves when no member of the group is alive, or at the signal's abort (rejects with its
+   * reason). All groups being waited for share one scanner that runs only while somebody waits.
+   */
+  groupGone(leader: number, signal?: AbortSignal): Promise<void>;
+
+  /** True when this very process (not a later one with its number) is alive. */
+  alive(id: PidIdentity): boolean;
+
+  /** Identity of a pid now, or undefined when there is none. */
+  identify(pid: number): PidIdentity | undefined;
+
+  /**
+   * The listening sockets of a TCP port: for each the pids that hold it open (as far as we may
+   * look). Empty: nobody listens.
+   */
+  listeners(port: number): { address: string; pids: number[] }[];
+
+  /** Looks a user up. @throws Failure when unknown. */
+  user(name: string): Identity;
+}

@@ -1,0 +1,129 @@
+/**
+ * The catalogue of everything that can happen: one name, one level, one typed set of facts each.
+ *
+ * Invariant: nothing is logged that is not an event of this catalogue, so that log, journal, webhook
+ * and `events` always tell the same story. No event carries an environment value.
+ */
+
+/** How serious an event is. */
+export type Level = "debug" | "info" | "warn" | "error";
+
+/** Facts most process events share. */
+interface OfProcess {
+  process: string;
+  release?: string;
+}
+
+/** Every event by name with its facts. */
+export interface Events {
+  daemon_started: { pid: number; version: string; config: string };
+  daemon_ready: { started_in_ms: number };
+  daemon_stopping: { reason: string };
+  daemon_stopped: { exit: number };
+  signal_received: { signal: string; effect: string };
+  internal_error: { where: string; error: string; stack?: string };
+  log_reopened: { file: string };
+  listener_bound: { name: string; address: string };
+  listener_closed: { name: string; address: string };
+  control_listening: { path: string };
+  control_error: { error: string; route?: string };
+  config_reloaded: { changes: string[] };
+  config_rejected: { error: string; trigger: string };
+  config_warning: { message: string };
+  state_write_failed: { file: string; error: string };
+  deploy_queued: { release: string; waiting_for: string };
+  deploy_started: { release: string; release_path: string; revision: string; kind: string };
+  deploy_progress: { release: string; step: string; detail?: string };
+  deploy_failed: { release: string; error: string; ms: number; detail?: Record<string, unknown> };
+  traffic_switched: { release: string; previous: string | null; ms: number };
+  deploy_finished: { release: string; ms: number; errors: string[] };
+  release_draining: { release: string; leases: number; budget_ms: number };
+  release_drained: { release: string; ms: number; cut: number };
+  release_stopped: { release: string; ms: number; errors: string[] };
+  release_forgotten: { release: string };
+  restore_failed: { release: string; error: string; next_try_ms: number };
+  port_retry: OfProcess & { port: number; next: number };
+  process_starting: OfProcess & { reason: string };
+  process_started: OfProcess & { pid: number; reason: string };
+  process_ready: OfProcess & { pid: number; ms: number };
+  process_start_failed: OfProcess & { error: string; detail?: Record<string, unknown> };
+  process_exited: OfProcess & {
+    pid: number;
+    code: number | null;
+    signal: string | null;
+    wanted: boolean;
+    up_ms: number;
+  };
+  process_leftovers_killed: OfProcess & { pids: number[] };
+  process_restart_scheduled: OfProcess & { delay_ms: number; restarts: number };
+  process_gave_up: OfProcess & { tries: number; window_ms: number };
+  process_stopping: OfProcess & { pid: number; step: string };
+  process_stop_overdue: OfProcess & { pid: number; after_ms: number };
+  process_stopped: OfProcess & { ms: number };
+  process_stop_failed: OfProcess & { pids: number[] };
+  hook_failed: OfProcess & { hook: string; error: string };
+  memory_warning: OfProcess & { rss_bytes: number; warn_bytes: number };
+  memory_limit_exceeded: OfProcess & { rss_bytes: number; limit_bytes: number };
+  output_lost: OfProcess & { lines: number; reason: string };
+  orphan_found: OfProcess & { pid: number };
+  orphan_stopped: OfProcess & { pid: number };
+  proxy_error: { release: string; upstream: string; error: string; target?: string };
+  proxy_refused: { status: number; reason: string; client: string };
+  upstreams_down: { release: string; hold_ms: number };
+  upstreams_back: { release: string; after_ms: number };
+}
+
+/** Name of an event. */
+export type EventName = keyof Events;
+
+const LEVELS: Partial<Record<EventName, Level>> = {
+  internal_error: "error",
+  config_rejected: "error",
+  config_warning: "warn",
+  control_error: "warn",
+  state_write_failed: "error",
+  deploy_failed: "error",
+  deploy_progress: "debug",
+  restore_failed: "error",
+  port_retry: "warn",
+  process_starting: "debug",
+  process_start_failed: "error",
+  process_restart_scheduled: "warn",
+  process_leftovers_killed: "warn",
+  process_gave_up: "error",
+  process_stopping: "debug",
+  process_stop_overdue: "warn",
+  process_stop_failed: "error",
+  hook_failed: "warn",
+  memory_warning: "warn",
+  memory_limit_exceeded: "warn",
+  output_lost: "warn",
+  orphan_found: "warn",
+  proxy_error: "warn",
+  proxy_refused: "debug",
+  upstreams_down: "error",
+};
+
+/** The level an event is logged at (a wanted exit is less than a crash). */
+export function levelOf<N extends EventName>(name: N, data: Events[N]): Level {
+  if (name === "process_exited") {
+    return (data as Events["process_exited"]).wanted ? "info" : "warn";
+  }
+  return LEVELS[name] ?? "info";
+}
+
+/** One event as it is kept, logged and sent. */
+export interface EventRecord {
+  /** ISO 8601, UTC. */
+  at: string;
+  /** Position in the life of this daemon, from 1. */
+  seq: number;
+  level: Level;
+  event: EventName;
+  data: Record<string, unknown>;
+}
+
+/** Where things that happen are told. Never throws. */
+export interface Emit {
+  <N extends EventName>(event: N, data: Events[N]): void;
+}
