@@ -13,10 +13,14 @@
  * Invariants: a lease counts on the target it was given for, exactly once, however often it is
  * released; `idle` resolves exactly when the count is zero after the swap; swap() is synchronous, so
  * no arrival ever sees "between" two targets; arrivals held back are woken by the next swap, by
- * open(), by their deadline or by their own signal, and never twice.
+ * open(), by their own deadline or by their own signal, and never twice; never more than MAX_WAITING
+ * of them wait.
  */
 
 import type { Clock, Timer } from "./clock.ts";
+
+/** Arrivals that may wait behind hold() at a time; more are turned away at once. */
+export const MAX_WAITING = 10_000;
 
 /** The right to work on one target until released. `using lease = …` releases at scope end. */
 export interface Lease<T> extends Disposable {
@@ -132,7 +136,7 @@ class HeldLease<T> implements Lease<T> {
 export class Gate<T> {
   readonly #clock: Clock;
   #live: Generation<T> | undefined;
-  #holding: { deadline: number; timer: Timer } | undefined;
+  #holdMs: number | undefined;
   readonly #waiting = new Set<() => void>();
 
   constructor(clock: Clock) {
@@ -154,37 +158,30 @@ export class Gate<T> {
     return this.#waiting.size;
   }
 
-  /** True between hold() and open() or its deadline. */
+  /** True between hold() and open() or the next swap. */
   get holding(): boolean {
-    return this.#holding !== undefined;
+    return this.#holdMs !== undefined;
   }
 
   /** A lease on the live target; undefined when nothing is live or arrivals are held back. */
   lease(): Lease<T> | undefined {
-    if (this.#live === undefined || this.#holding !== undefined) return undefined;
+    if (this.#live === undefined || this.#holdMs !== undefined) return undefined;
     return new HeldLease(this.#live);
   }
 
   /**
-   * As lease(), but waits while arrivals are held back.
+   * As lease(), but waits while arrivals are held back, at most as long as hold() said.
    *
-   * @returns undefined when nothing is live, or still held back at the deadline
+   * @returns undefined when nothing is live, too many wait already, or the wait was in vain
    * @throws the signal's reason when the arrival itself goes away
    */
   async arrive(signal?: AbortSignal): Promise<Lease<T> | undefined> {
-    while (this.#holding !== undefined) {
-      const changed = Promise.withResolvers<void>();
-      const wake = () => changed.resolve();
-      const abort = () => changed.reject(signal!.reason);
-      signal?.throwIfAborted();
-      signal?.addEventListener("abort", abort, { once: true });
-      this.#waiting.add(wake);
-      try {
-        await changed.promise;
-      } finally {
-        this.#waiting.delete(wake);
-        signal?.removeEventListener("abort", abort);
-      }
+    signal?.throwIfAborted();
+    if (this.#holdMs === undefined) return this.lease();
+    if (this.#waiting.size >= MAX_WAITING) return undefined;
+    const end = this.#clock.now() + this.#holdMs;
+    while (this.#holdMs !== undefined && this.#clock.now() < end) {
+      await this.#change(end - this.#clock.now(), signal);
     }
     return this.lease();
   }
@@ -202,18 +199,32 @@ export class Gate<T> {
     return old;
   }
 
-  /** From now on arrivals wait in arrive(), at most `ms` from now; a second call only moves the end. */
+  /** From now on arrivals wait in arrive(), each at most `ms`, until open() or the next swap. */
   hold(ms: number): void {
-    this.#holding?.timer.cancel();
-    const timer = this.#clock.timer(Math.max(0, ms), () => this.open());
-    this.#holding = { deadline: this.#clock.now() + ms, timer };
+    this.#holdMs = ms;
   }
 
   /** Ends a hold: everything that waits goes on. */
   open(): void {
-    this.#holding?.timer.cancel();
-    this.#holding = undefined;
+    this.#holdMs = undefined;
     for (const wake of [...this.#waiting]) wake();
+  }
+
+  /** Resolves at the next open() or after `ms`. @throws the signal's reason. */
+  #change(ms: number, signal?: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const settle = (done: () => void) => {
+        timer.cancel();
+        this.#waiting.delete(wake);
+        signal?.removeEventListener("abort", abort);
+        done();
+      };
+      const wake = () => settle(resolve);
+      const abort = () => settle(() => reject(signal!.reason));
+      const timer = this.#clock.timer(ms, wake);
+      this.#waiting.add(wake);
+      signal?.addEventListener("abort", abort, { once: true });
+    });
   }
 }
 
