@@ -9,6 +9,9 @@
 import type { Change } from "../config/config.ts";
 import type { ProcessSnapshot } from "../process/types.ts";
 import type { EventRecord } from "../telemetry/events.ts";
+import type { DeployResult, Progress, ReleaseStatus } from "../release/types.ts";
+
+export type { DeployResult, Progress, ReleaseState, ReleaseStatus } from "../release/types.ts";
 
 /** `POST /v1/deploy` */
 export interface DeployRequest {
@@ -24,39 +27,6 @@ export interface DeployRequest {
 export interface RollbackRequest {
   release_id?: string;
   wait?: boolean;
-}
-
-/** A step of a deploy as it happens. */
-export interface Progress {
-  type: "progress";
-  /** Milliseconds since the deploy was asked for. */
-  ms: number;
-  step:
-    | "queued"
-    | "started"
-    | "building"
-    | "proving"
-    | "live"
-    | "singletons"
-    | "draining"
-    | "drained";
-  /** For people: `web is up on port 18182 (0.4 s)`. */
-  message: string;
-}
-
-/** How a deploy or rollback ended well (or live with errors: `errors` not empty, exit code 6). */
-export interface DeployResult {
-  status: "success" | "partial";
-  active_release_id: string;
-  previous_release_id: string | null;
-  release_path: string;
-  revision: string;
-  /** From the request to live. */
-  ms: number;
-  /** What failed after the switch, one sentence each. */
-  errors: string[];
-  /** Set when `wait` was asked for. */
-  drained?: boolean;
 }
 
 /** `POST /v1/stop` */
@@ -99,29 +69,6 @@ export interface ReloadResult {
   active_release_id?: string | null;
   warnings: string[];
   errors: string[];
-}
-
-export type ReleaseState = "starting" | "active" | "draining" | "stopping" | "stopped" | "failed";
-
-/** One release in status. */
-export interface ReleaseStatus {
-  release_id: string;
-  release_path: string;
-  revision: string;
-  state: ReleaseState;
-  started_at: string;
-  activated_at?: string;
-  drain_started_at?: string;
-  stopped_at?: string;
-  /** Requests and tunnels in flight. */
-  connection_count: number;
-  connections: { http: number; websocket: number };
-  /** Leases held on its gates. */
-  leases: number;
-  /** Milliseconds until the drain is cut. */
-  drain_left_ms?: number;
-  ports: Record<string, number>;
-  processes: ProcessSnapshot[];
 }
 
 /** `GET /v1/status` */
