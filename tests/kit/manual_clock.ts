@@ -1,15 +1,15 @@
 /**
- * A clock that stands still until a test moves it.
+ * A clock that stands still until a test moves it: tests of timed things need no sleeping.
  *
  * Invariant: callbacks run in order of their due time, those of the same moment in order of their
- * making, never inside `timer()` itself, and `now()` inside a callback is its due time. Nothing
- * happens between two calls of `advance`.
+ * making, never inside `timer()` itself, and `now()` inside a callback is its due time. Time passes
+ * only by `advance` (promises get their turn on the way) and `tick` (they do not).
  */
 
 import { setImmediate } from "node:timers";
 import type { Clock, Timer } from "../../lib/core/clock.ts";
 
-/** Callbacks of one advance before it is taken for an endless loop of timers of 0 ms. */
+/** Callbacks of one move before it is taken for an endless loop of timers of 0 ms. */
 const MAX_CALLBACKS = 1_000_000;
 
 interface Due {
@@ -17,22 +17,26 @@ interface Due {
   run: () => void;
 }
 
-/** Time by hand. */
+/** Time by hand; begins at 0. */
 export class ManualClock implements Clock {
-  #now: number;
-  #wall: number;
+  #now = 0;
   /** Sorted by due time; a new one goes behind those of the same moment. */
   readonly #due: Due[] = [];
+  #epoch: number;
 
-  /** @param wall what `wall()` says at the start; it then moves with `now()`. */
-  constructor(now = 0, wall = Date.UTC(2026, 0, 1)) {
-    this.#now = now;
-    this.#wall = wall;
+  /** `epoch`: what wall() says at the beginning, milliseconds since 1970. */
+  constructor(epoch = Date.UTC(2030, 0, 1)) {
+    this.#epoch = epoch;
   }
 
-  /** Callbacks that wait: 0 when every timer ran or was cancelled. */
+  /** Timers that wait: 0 when every one ran or was cancelled. */
   get pending(): number {
     return this.#due.length;
+  }
+
+  /** Milliseconds until the next timer is due; undefined when none waits. */
+  get next(): number | undefined {
+    return this.#due.length === 0 ? undefined : this.#due[0].at - this.#now;
   }
 
   now(): number {
@@ -40,7 +44,7 @@ export class ManualClock implements Clock {
   }
 
   wall(): number {
-    return this.#wall;
+    return this.#epoch + this.#now;
   }
 
   timer(ms: number, run: () => void): Timer {
@@ -55,17 +59,10 @@ export class ManualClock implements Clock {
   }
 
   /**
-   * Moves time by `ms` and runs what falls due on the way, also what the callbacks themselves set.
-   * Promises settle only after it; code that awaits between two timers wants `elapse`.
+   * Lets `ms` milliseconds pass: runs what falls due on the way, also what is set meanwhile. Before
+   * the first callback, after each, and at the end every promise that can settle does.
    */
-  advance(ms: number): void {
-    const until = this.#now + ms;
-    for (let ran = 0; this.#runNext(until); ran++) mayGoOn(ran);
-    this.#moveTo(until);
-  }
-
-  /** As advance(), but lets every promise settle before the first, between all, and after the last timer. */
-  async elapse(ms: number): Promise<void> {
+  async advance(ms: number): Promise<void> {
     const until = this.#now + ms;
     await turn();
     for (let ran = 0; this.#runNext(until); ran++) {
@@ -76,9 +73,16 @@ export class ManualClock implements Clock {
     await turn();
   }
 
+  /** As advance(), in one synchronous move: promises settle only after it. */
+  tick(ms: number): void {
+    const until = this.#now + ms;
+    for (let ran = 0; this.#runNext(until); ran++) mayGoOn(ran);
+    this.#moveTo(until);
+  }
+
   /** Lets the wall clock jump (a correction by NTP, a date set by hand); `now()` does not move. */
   jumpWall(ms: number): void {
-    this.#wall += ms;
+    this.#epoch += ms;
   }
 
   /** Runs the earliest callback due by `until`; false: there is none. */
@@ -92,9 +96,7 @@ export class ManualClock implements Clock {
 
   #moveTo(at: number): void {
     // A callback may have moved time on by itself.
-    if (at <= this.#now) return;
-    this.#wall += at - this.#now;
-    this.#now = at;
+    this.#now = Math.max(this.#now, at);
   }
 
   #indexAfter(at: number): number {
