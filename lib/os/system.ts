@@ -109,6 +109,9 @@ export interface System {
   /** Identity of a pid now, or undefined when there is none. */
   identify(pid: number): PidIdentity | undefined;
 
+  /** The process table's row of a pid, or undefined when there is none. */
+  row(pid: number): ProcRow | undefined;
+
   /**
    * The listening sockets of a TCP port: for each the pids that hold it open (as far as we may
    * look). Empty: nobody listens.
