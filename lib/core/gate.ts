@@ -12,9 +12,10 @@
  *
  * Invariants: a lease counts on the target it was given for, exactly once, however often it is
  * released; `idle` resolves exactly when the count is zero after the swap; swap() is synchronous, so
- * no arrival ever sees "between" two targets; arrivals held back are woken by the next swap, by
- * open(), by their own deadline or by their own signal, and never twice; never more than MAX_WAITING
- * of them wait.
+ * no arrival ever sees "between" two targets; arrivals held back go on at the next swap, at open(), at
+ * their own deadline or at their own signal, whichever is first and never twice; never more than
+ * MAX_WAITING of them wait; a cut reaches every holder, also one that has not set `onCut` yet and
+ * those behind one that throws.
  */
 
 import type { Clock, Timer } from "./clock.ts";
@@ -27,7 +28,10 @@ export interface Lease<T> extends Disposable {
   readonly target: T;
   /** True once the target is no longer the live one. */
   readonly draining: boolean;
-  /** Called (at most once) when the drain is cut: end the work now. Set it right after leasing. */
+  /**
+   * Called (at most once) when the drain is cut: end the work now. Set it right after leasing; set
+   * after the cut, it is called at once (a held arrival may be cut before it runs again).
+   */
   onCut: (() => void) | undefined;
   /** Gives the lease back; further calls do nothing. */
   release(): void;
@@ -41,11 +45,15 @@ export interface Draining {
   readonly idle: Promise<void>;
   /** When the drain will be cut: milliseconds of the gate's clock, or undefined when unbounded. */
   readonly deadline: number | undefined;
-  /** Bounds the drain: cut() happens `ms` from now, replacing an earlier bound. */
+  /** Bounds the drain: cut() happens `ms` from now (Infinity: never), replacing an earlier bound. */
   within(ms: number): void;
   /** Moves an existing bound by `ms` (negative: earlier). */
   extend(ms: number): void;
-  /** Ends the work of every holder now; their leases are given back by themselves. */
+  /**
+   * Ends the work of every holder now; their leases are given back by themselves.
+   *
+   * @throws what `onCut` of a holder threw (several: AggregateError), after all others were called
+   */
   cut(): void;
 }
 
@@ -72,8 +80,9 @@ class Generation<T> implements Draining {
 
   within(ms: number): void {
     this.#timer?.cancel();
-    this.#deadline = this.clock.now() + ms;
-    if (this.leases.size > 0) this.#timer = this.clock.timer(Math.max(0, ms), () => this.cut());
+    this.#deadline = ms === Infinity ? undefined : this.clock.now() + ms;
+    if (this.#deadline === undefined || this.leases.size === 0) return;
+    this.#timer = this.clock.timer(Math.max(0, ms), () => this.cut());
   }
 
   extend(ms: number): void {
@@ -81,12 +90,16 @@ class Generation<T> implements Draining {
   }
 
   cut(): void {
+    const errors: unknown[] = [];
     for (const lease of [...this.leases]) {
-      const end = lease.onCut;
-      lease.onCut = undefined;
-      lease.release();
-      end?.();
+      try {
+        lease.cut();
+      } catch (error) {
+        errors.push(error);
+      }
     }
+    if (errors.length === 1) throw errors[0];
+    if (errors.length > 1) throw new AggregateError(errors, "work could not be ended");
   }
 
   retire(): void {
@@ -102,9 +115,10 @@ class Generation<T> implements Draining {
 }
 
 class HeldLease<T> implements Lease<T> {
-  onCut: (() => void) | undefined = undefined;
-  #generation: Generation<T>;
-  #released = false;
+  readonly #generation: Generation<T>;
+  /** `cut`: given back by a cut that the holder has not heard of, as onCut was not set. */
+  #state: "held" | "cut" | "released" = "held";
+  #onCut: (() => void) | undefined;
 
   constructor(generation: Generation<T>) {
     this.#generation = generation;
@@ -119,10 +133,34 @@ class HeldLease<T> implements Lease<T> {
     return !this.#generation.live;
   }
 
+  get onCut(): (() => void) | undefined {
+    return this.#onCut;
+  }
+
+  set onCut(end: (() => void) | undefined) {
+    if (this.#state === "held") {
+      this.#onCut = end;
+    } else if (this.#state === "cut" && end !== undefined) {
+      this.#state = "released";
+      end();
+    }
+  }
+
+  cut(): void {
+    if (this.#state !== "held") return;
+    const end = this.#onCut;
+    this.#giveBack(end === undefined ? "cut" : "released");
+    end?.();
+  }
+
   release(): void {
-    if (this.#released) return;
-    this.#released = true;
-    this.onCut = undefined;
+    if (this.#state === "held") this.#giveBack("released");
+    else this.#state = "released"; // Who gives back after a cut has ended the work already.
+  }
+
+  #giveBack(state: "cut" | "released"): void {
+    this.#state = state;
+    this.#onCut = undefined;
     this.#generation.leases.delete(this);
     this.#generation.settle();
   }
@@ -137,6 +175,7 @@ export class Gate<T> {
   readonly #clock: Clock;
   #live: Generation<T> | undefined;
   #holdMs: number | undefined;
+  /** Lets one held arrival go on, in order of arrival. */
   readonly #waiting = new Set<() => void>();
 
   constructor(clock: Clock) {
@@ -178,12 +217,8 @@ export class Gate<T> {
   async arrive(signal?: AbortSignal): Promise<Lease<T> | undefined> {
     signal?.throwIfAborted();
     if (this.#holdMs === undefined) return this.lease();
-    if (this.#waiting.size >= MAX_WAITING) return undefined;
-    const end = this.#clock.now() + this.#holdMs;
-    while (this.#holdMs !== undefined && this.#clock.now() < end) {
-      await this.#change(end - this.#clock.now(), signal);
-    }
-    return this.lease();
+    if (this.#holdMs <= 0 || this.#waiting.size >= MAX_WAITING) return undefined;
+    return await this.#wait(this.#holdMs, signal);
   }
 
   /**
@@ -204,25 +239,34 @@ export class Gate<T> {
     this.#holdMs = ms;
   }
 
-  /** Ends a hold: everything that waits goes on. */
+  /** Ends a hold: everything that waits goes on, whatever happens to the gate next. */
   open(): void {
     this.#holdMs = undefined;
-    for (const wake of [...this.#waiting]) wake();
+    for (const goOn of [...this.#waiting]) goOn();
   }
 
-  /** Resolves at the next open() or after `ms`. @throws the signal's reason. */
-  #change(ms: number, signal?: AbortSignal): Promise<void> {
+  /**
+   * A lease at the next open(), undefined after `ms`. The lease is taken in the very call of open():
+   * an arrival that took it later could find the gate held again or the target gone.
+   */
+  #wait(ms: number, signal?: AbortSignal): Promise<Lease<T> | undefined> {
     return new Promise((resolve, reject) => {
-      const settle = (done: () => void) => {
+      const leave = () => {
         timer.cancel();
-        this.#waiting.delete(wake);
+        this.#waiting.delete(goOn);
         signal?.removeEventListener("abort", abort);
-        done();
       };
-      const wake = () => settle(resolve);
-      const abort = () => settle(() => reject(signal!.reason));
-      const timer = this.#clock.timer(ms, wake);
-      this.#waiting.add(wake);
+      const goOn = () => {
+        leave();
+        resolve(this.lease());
+      };
+      const abort = () => {
+        leave();
+        reject(signal!.reason);
+      };
+      // While held lease() gives nothing, so the end of the wait and the end of the hold are one path.
+      const timer = this.#clock.timer(ms, goOn);
+      this.#waiting.add(goOn);
       signal?.addEventListener("abort", abort, { once: true });
     });
   }
