@@ -23,6 +23,9 @@ export interface Events {
   signal_received: { signal: string; effect: string };
   internal_error: { where: string; error: string; stack?: string };
   log_reopened: { file: string };
+  log_reopen_failed: { file: string; error: string };
+  log_lost: { lines: number; reason: string };
+  follower_dropped: { of: "events" | "logs" };
   listener_bound: { name: string; address: string };
   listener_closed: { name: string; address: string };
   control_listening: { path: string };
@@ -42,7 +45,7 @@ export interface Events {
   release_stopped: { release: string; ms: number; errors: string[] };
   release_forgotten: { release: string };
   restore_failed: { release: string; error: string; next_try_ms: number };
-  port_retry: OfProcess & { port: number; next: number };
+  port_retry: OfProcess & { port: number; attempt: number };
   process_starting: OfProcess & { reason: string };
   process_started: OfProcess & { pid: number; reason: string };
   process_ready: OfProcess & { pid: number; ms: number };
@@ -65,6 +68,8 @@ export interface Events {
   memory_warning: OfProcess & { rss_bytes: number; warn_bytes: number };
   memory_limit_exceeded: OfProcess & { rss_bytes: number; limit_bytes: number };
   output_lost: OfProcess & { lines: number; reason: string };
+  output_recovered: OfProcess & { bytes: number; alive: boolean };
+  output_unwatched: { directory: string; error: string };
   orphan_found: OfProcess & { pid: number };
   orphan_stopped: OfProcess & { pid: number };
   proxy_error: { release: string; upstream: string; error: string; target?: string };
@@ -77,6 +82,9 @@ export interface Events {
 export type EventName = keyof Events;
 
 const LEVELS: Partial<Record<EventName, Level>> = {
+  log_reopen_failed: "error",
+  log_lost: "warn",
+  follower_dropped: "warn",
   internal_error: "error",
   config_rejected: "error",
   config_warning: "warn",
@@ -98,6 +106,7 @@ const LEVELS: Partial<Record<EventName, Level>> = {
   memory_warning: "warn",
   memory_limit_exceeded: "warn",
   output_lost: "warn",
+  output_unwatched: "warn",
   orphan_found: "warn",
   proxy_error: "warn",
   proxy_refused: "debug",
