@@ -5,7 +5,9 @@
  */
 
 import type { RetryPolicy } from "../core/backoff.ts";
-import type { ExitStatus, Identity } from "../os/system.ts";
+import type { ExitStatus, Identity, System } from "../os/system.ts";
+import type { Emit } from "../telemetry/events.ts";
+import type { MemoryWatch } from "./memory.ts";
 
 /** Why a run was started. */
 export type StartReason = "deploy" | "crash" | "manual" | "memory" | "reload" | "restore" | "scale";
@@ -103,4 +105,92 @@ export interface ProcessSnapshot {
   next_start_at?: string;
   /** The last `output_lines` lines. */
   logs: OutputLine[];
+}
+
+/** Where the output of programs goes. */
+export interface OutputSink {
+  /** A new spool for one run; `keep` lines stay readable. @throws Failure when it cannot be made. */
+  open(spec: { instance: string; id: string; release?: string }, keep: number): OutputRun;
+}
+
+/** The output of one run. */
+export interface OutputRun {
+  /** Files that the program appends to. */
+  readonly files: { stdout: string; stderr: string };
+  /** The last lines of this instance, earlier runs included, oldest first. */
+  recent(): OutputLine[];
+  /** Resolves when everything written before this call has been read. */
+  settle(): Promise<void>;
+  /** The run is over: read the rest, then remove the spool. */
+  end(): void;
+}
+
+/** What every process is given to live in. */
+export interface ProcessHost {
+  readonly system: System;
+  readonly emit: Emit;
+  readonly output: OutputSink;
+  /** One for the whole daemon, so that all processes share its ticks. */
+  readonly memory: MemoryWatch;
+  /** What every program inherits (under its own `env`). */
+  readonly env?: Readonly<Record<string, string>>;
+  /**
+   * The daemon's end: nothing is started, probed or waited for any more, and a stop that is under
+   * way kills at once. Programs that nobody asked to stop are left alone.
+   */
+  readonly signal: AbortSignal;
+}
+
+/** How a start is to be taken. */
+export interface StartOptions {
+  /**
+   * False: on trial. An end before it is proven is final: no restart, state `failed`, and the
+   * rejection comes at once (a deploy's start). Once proven it is restarted as usual. Default true.
+   */
+  supervise?: boolean;
+  /** Only without a probe: milliseconds it must stay up to count as proven. Default 0. */
+  stay?: number;
+  /** Ends the waiting (not the program): the promise rejects with its reason. */
+  signal?: AbortSignal;
+}
+
+/** How a stop is to be taken. */
+export interface StopOptions {
+  /** As `hurry(within)` from the beginning: no quiet, no drain, SIGKILL at most so many ms from now. */
+  within?: number;
+}
+
+/** How a stop ended. */
+export interface StopReport {
+  /** Pids of its group that outlived SIGKILL; empty: everything is gone. */
+  survivors: number[];
+  /** True when SIGKILL was needed. */
+  killed: boolean;
+  /** How the leader ended; null when nothing ran or it did not end. */
+  exit: ExitStatus | null;
+  /** From the request to the end. */
+  ms: number;
+}
+
+/** What a failed start tells in `Failure.detail`. */
+export interface StartFailureDetail {
+  process: string;
+  release?: string;
+  argv: string[];
+  cwd: string;
+  user?: string;
+  /** Names only: values may be secret. */
+  env_keys: string[];
+  port?: number;
+  exit_code?: number | null;
+  exit_signal?: string | null;
+  /** From spawn to the end of the attempt; absent when nothing was spawned. */
+  elapsed_ms?: number;
+  /** What the probe saw last. */
+  probe?: string;
+  /** A stranger listens on its port: another port may work. */
+  port_taken?: boolean;
+  /** The last lines of this run. */
+  stderr: string[];
+  stdout: string[];
 }

@@ -1,0 +1,57 @@
+/**
+ * One lifecycle hook: a shell command with an end.
+ *
+ * Invariant: a hook never outlives its time, and nothing of its group outlives it: what it leaves in
+ * the background is killed. A hook that fails is told, never fatal.
+ */
+
+import { messageOf } from "../core/failure.ts";
+import { formatDuration } from "../core/duration.ts";
+import type { ExitStatus, PidIdentity, SpawnSpec, System } from "../os/system.ts";
+import type { Haste, Stage } from "./haste.ts";
+
+/** A hook and how long it may take. */
+export interface Hook {
+  spawn: SpawnSpec;
+  stage: Stage;
+  /** Milliseconds. */
+  limit: number;
+}
+
+/**
+ * Runs a hook to its end, its limit, or until somebody is in a hurry.
+ *
+ * @returns what went wrong, or undefined
+ */
+export async function runHook(
+  system: System,
+  haste: Haste,
+  { spawn, stage, limit }: Hook,
+): Promise<string | undefined> {
+  if (stage === "before" && haste.hurried) return "left out: the stop is in a hurry";
+  let id: PidIdentity;
+  let exit: ExitStatus | undefined;
+  let ended: Promise<void>;
+  try {
+    const child = system.spawn(spawn);
+    id = { pid: child.pid, start: child.start, boot_id: system.bootId };
+    ended = child.exited.then((status) => void (exit = status));
+  } catch (error) {
+    return messageOf(error);
+  }
+  const inTime = await haste.wait(stage, limit, () => ended);
+  system.signalGroup(id, "SIGKILL");
+  if (!inTime) {
+    return haste.hurried
+      ? "killed: the stop is in a hurry"
+      : `killed: it did not end within ${formatDuration(limit)}`;
+  }
+  return exit === undefined || exit.code === 0 ? undefined : describeExit(exit);
+}
+
+/** `exited with code 3`, `was killed by SIGSEGV`. */
+export function describeExit(exit: ExitStatus): string {
+  if (exit.signal !== null) return `was killed by ${exit.signal}`;
+  if (exit.code !== null) return `exited with code ${exit.code}`;
+  return "ended in an unknown way";
+}

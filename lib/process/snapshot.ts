@@ -1,0 +1,64 @@
+/**
+ * Status of one process, put together from what the process knows and one look at its group.
+ *
+ * Invariant: a pure read; absent facts are left out, not null (but `exit`, which is null until a run
+ * ended).
+ */
+
+import type { ProcRow } from "../os/system.ts";
+import { residentBytes } from "./memory.ts";
+import type { Run } from "./run.ts";
+import type {
+  OutputLine,
+  ProcessSnapshot,
+  ProcessSpec,
+  ProcessState,
+  StartReason,
+} from "./types.ts";
+
+/** What a process knows of itself. */
+export interface Facts {
+  spec: ProcessSpec;
+  state: ProcessState;
+  healthy: boolean;
+  /** The run that is on, or whose group is not gone yet. */
+  run: Run | undefined;
+  restarts: number;
+  memoryRestarts: number;
+  lastMemoryRestartAt: string | undefined;
+  lastStartReason: StartReason | undefined;
+  exit: ProcessSnapshot["exit"];
+  reason: string | undefined;
+  nextStartAt: string | undefined;
+  logs: OutputLine[];
+}
+
+/** @param members living members of its group, empty when nothing runs */
+export function snapshotOf(facts: Facts, members: ProcRow[]): ProcessSnapshot {
+  const { run, exit } = facts;
+  const spec = run?.spec ?? facts.spec;
+  const alive = run?.alive ? run : undefined;
+  return {
+    id: spec.instance,
+    process_id: spec.id,
+    state: facts.state,
+    healthy: facts.healthy,
+    command: spec.command,
+    cwd: spec.cwd,
+    ...(alive && { pid: alive.id.pid, started_at: alive.startedAt, uptime_ms: alive.upMs }),
+    ...(spec.port !== undefined && { port: spec.port }),
+    restarts: facts.restarts,
+    memory_restarts: facts.memoryRestarts,
+    ...(facts.lastMemoryRestartAt && { last_memory_restart_at: facts.lastMemoryRestartAt }),
+    ...(facts.lastStartReason && { last_start_reason: facts.lastStartReason }),
+    ...(members.length > 0 && { rss_bytes: residentBytes(members) }),
+    children: members
+      .map(({ pid, command, rss_bytes }) => ({ pid, command, rss_bytes }))
+      .sort((a, b) => a.pid - b.pid),
+    exit,
+    ...(exit && !alive && { exit_code: exit.code, exit_signal: exit.signal }),
+    ...(facts.reason !== undefined && { reason: facts.reason }),
+    ...(facts.nextStartAt !== undefined && { next_start_at: facts.nextStartAt }),
+    logs: facts.logs,
+  };
+}
