@@ -9,6 +9,12 @@
  * holds more stamps than the budget needs.
  */
 
+/** The longest wait of all, in force where a policy caps nothing: a day. */
+const LONGEST_WAIT = 24 * 3_600_000;
+
+/** What was up for a shorter time has not stayed up, however small the policy's waits. */
+const SHORTEST_STAY = 10_000;
+
 /** How often and how fast something may be tried again. All durations in milliseconds. */
 export interface RetryPolicy {
   /** Wait before the first retry of a streak. */
@@ -19,7 +25,7 @@ export interface RetryPolicy {
   window: number;
   /** The wait is multiplied by this for each try of the streak. */
   backoff_factor: number;
-  /** The longest wait; 0: no cap. */
+  /** The longest wait; 0: no cap but a day. */
   max_delay: number;
 }
 
@@ -47,16 +53,17 @@ export function nextTry(policy: RetryPolicy, history: RetryHistory, now: number)
     if (tries >= policy.max_restarts) return { giveUp: true, tries };
     history.tries.push(now);
   }
-  const cap = policy.max_delay > 0 ? policy.max_delay : 24 * 3_600_000;
-  const delay = Math.min(cap, policy.delay * policy.backoff_factor ** history.streak);
+  const cap = policy.max_delay > 0 ? policy.max_delay : LONGEST_WAIT;
+  // In a long streak the power is Infinity; times a delay of 0 it would be no number at all.
+  const grown = policy.delay === 0 ? 0 : policy.delay * policy.backoff_factor ** history.streak;
   history.streak++;
-  return { delay };
+  return { delay: Math.min(cap, grown) };
 }
 
 /**
- * Tells the history that the thing was up for `ms` milliseconds before it ended. Longer than the
- * longest wait (and at least ten seconds) counts as "stayed up" and ends the streak.
+ * Tells the history that the thing was up for `ms` milliseconds before it ended. As long as the
+ * policy's `max_delay`, and at least ten seconds, counts as "stayed up" and ends the streak.
  */
 export function stayedUp(policy: RetryPolicy, history: RetryHistory, ms: number): void {
-  if (ms >= Math.max(policy.max_delay, 10_000)) history.streak = 0;
+  if (ms >= Math.max(policy.max_delay, SHORTEST_STAY)) history.streak = 0;
 }
