@@ -1,7 +1,7 @@
 /**
  * The last N of something.
  *
- * Invariant: never holds more than `capacity` items; `dropped` counts what left.
+ * Invariant: never holds more than `capacity` items (0: none at all); `dropped` counts what left.
  */
 export class Ring<T> {
   #items: T[] = [];
@@ -16,9 +16,10 @@ export class Ring<T> {
       this.#items.push(item);
       return;
     }
+    this.dropped++;
+    if (this.capacity === 0) return;
     this.#items[this.#next] = item;
     this.#next = (this.#next + 1) % this.capacity;
-    this.dropped++;
   }
 
   /** All items, oldest first. */
