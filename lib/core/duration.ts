@@ -1,7 +1,8 @@
 /**
  * Durations as people write them: `500ms`, `30s`, `1m30s`, `24h`; `0` needs no unit.
  *
- * Invariant: parse and format agree: parseDuration(formatDuration(x)) === x for whole milliseconds.
+ * Invariant: parse and format agree: parseDuration(formatDuration(x)) === x for whole milliseconds
+ * from 0 up. A negative duration is only ever shown (a deadline that passed), never read.
  */
 
 const UNITS: [unit: string, ms: number][] = [["d", 86_400_000], ["h", 3_600_000], ["m", 60_000], [
@@ -25,11 +26,11 @@ export function parseDuration(text: string): number | undefined {
   return Number.isSafeInteger(rounded) ? rounded : undefined;
 }
 
-/** The shortest writing of a number of milliseconds: `1m30s`, `250ms`, `0`. */
+/** The shortest writing of a number of milliseconds: `1m30s`, `250ms`, `0`, `-2s`. */
 export function formatDuration(ms: number): string {
-  let rest = Math.round(ms);
+  let rest = Math.abs(Math.round(ms));
   if (rest === 0) return "0";
-  let text = "";
+  let text = ms < 0 ? "-" : "";
   for (const [unit, size] of UNITS) {
     const count = Math.floor(rest / size);
     if (count === 0) continue;

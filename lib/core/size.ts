@@ -2,8 +2,8 @@
  * Sizes in bytes as people write them: `128MB` (decimal), `512MiB` (binary), `64KiB`; `0` needs no
  * unit.
  *
- * Invariant: one letter case is accepted for each unit besides the usual variants (`kb`, `KB`), and
- * decimal and binary are never confused.
+ * Invariant: letter case means nothing (`kb`, `KB`, `kB` are one unit), and decimal and binary are
+ * never confused: only the `i` makes a unit binary.
  */
 
 const FACTOR: Record<string, number> = {
@@ -22,22 +22,21 @@ const FACTOR: Record<string, number> = {
 export function parseSize(text: string): number | undefined {
   const trimmed = text.trim();
   if (trimmed === "0") return 0;
-  const match = /^(\d+(?:\.\d+)?)\s?([kmgt]?i?b)$/i.exec(trimmed);
+  const match = /^(\d+(?:\.\d+)?)\s?((?:[kmgt]i?)?b)$/i.exec(trimmed);
   if (match === null) return undefined;
-  const factor = FACTOR[match[2].toLowerCase()];
-  if (factor === undefined) return undefined;
-  const bytes = Math.round(Number(match[1]) * factor);
+  const bytes = Math.round(Number(match[1]) * FACTOR[match[2].toLowerCase()]);
   return Number.isSafeInteger(bytes) ? bytes : undefined;
 }
 
-/** A size for people: `0 B`, `512 KiB`, `1.4 GiB`. */
+/** A size for people: `0 B`, `64.0 KiB`, `512 KiB`, `1.4 GiB`. */
 export function formatSize(bytes: number): string {
   const units = ["B", "KiB", "MiB", "GiB", "TiB"];
   let value = bytes;
   let index = 0;
-  while (value >= 1024 && index < units.length - 1) {
+  // By what would be shown: 1023.7 KiB is 1.0 MiB, not "1024 KiB".
+  while (Math.round(value) >= 1024 && index < units.length - 1) {
     value /= 1024;
     index++;
   }
-  return `${value >= 100 || index === 0 ? Math.round(value) : value.toFixed(1)} ${units[index]}`;
+  return `${value >= 99.95 || index === 0 ? Math.round(value) : value.toFixed(1)} ${units[index]}`;
 }
