@@ -83,7 +83,13 @@ export function failureFromJson(json: FailureJson): Failure {
   return new Failure(json.error, { exit: json.exit, fix: json.fix, detail: json.detail });
 }
 
-/** The message of any thrown value. */
+/** The message of any thrown value; never empty, never throws. */
 export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  if (error instanceof Error) return error.message || error.name;
+  try {
+    return String(error) || "no message";
+  } catch {
+    // An object that cannot be made a string (no prototype, a broken toString) has nothing to tell.
+    return "no message";
+  }
 }
