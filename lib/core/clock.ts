@@ -18,7 +18,10 @@ export interface Clock {
   now(): number;
   /** Milliseconds since 1970, for stamps. */
   wall(): number;
-  /** Runs `run` once after `ms` milliseconds (at least one turn later). */
+  /**
+   * Runs `run` once after `ms` milliseconds, at least one turn later. Any length is kept, also one
+   * longer than the runtime's own timers; Infinity: never.
+   */
   timer(ms: number, run: () => void): Timer;
 }
 
@@ -78,13 +81,23 @@ export function stamp(wallMs: number): string {
   return new Date(wallMs).toISOString();
 }
 
-/** Waits for `promise` unless `signal` is aborted first. @throws the signal's reason. */
+/**
+ * Waits for `promise` unless `signal` is aborted first. What the promise does after that is nobody's
+ * business any more: its rejection is not an unhandled one.
+ *
+ * @throws the signal's reason.
+ */
 export function abortable<T>(promise: Promise<T>, signal?: AbortSignal): Promise<T> {
   if (signal === undefined) return promise;
-  if (signal.aborted) return Promise.reject(signal.reason);
+  if (signal.aborted) {
+    // Who asked is gone; `signal.reason` is what it hears, not a later failure of the work.
+    promise.catch(() => {});
+    return Promise.reject(signal.reason);
+  }
   return new Promise((resolve, reject) => {
     const onAbort = () => reject(signal.reason);
+    const leave = () => signal.removeEventListener("abort", onAbort);
     signal.addEventListener("abort", onAbort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
+    promise.then(resolve, reject).finally(leave);
   });
 }

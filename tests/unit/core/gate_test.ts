@@ -5,9 +5,10 @@
 
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { Gate, MAX_WAITING } from "../../../lib/core/gate.ts";
+import { CountedSignal } from "../../kit/counted_signal.ts";
 import { ManualClock, turn } from "../../kit/manual_clock.ts";
 import { forSeeds } from "../../kit/random.ts";
-import { CountedSignal, Twin } from "./gate_model.ts";
+import { Twin } from "./gate_model.ts";
 
 /** Sequences, and events in each. */
 const RUNS = 400;
@@ -194,4 +195,16 @@ Deno.test("gate: holders that throw when cut do not keep others from being told"
   assertEquals(error.errors.map((error: Error) => error.message), ["c failed", "d failed"]);
   assertEquals(told, ["a", "b", "c", "d", "e"]);
   await Promise.all([one.idle, several.idle]);
+});
+
+Deno.test("gate: a holder is told once, also when it listens again after it was told", () => {
+  const gate = new Gate<string>(new ManualClock());
+  let told = 0;
+  gate.swap("v1");
+  const lease = gate.lease()!;
+  lease.onCut = () => told++;
+  gate.swap("v2").cut();
+  lease.onCut = () => told++;
+  assertEquals(told, 1);
+  assertEquals(lease.onCut, undefined, "a lease given back keeps nothing of its holder alive");
 });
