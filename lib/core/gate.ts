@@ -41,6 +41,8 @@ export interface Lease<T> extends Disposable {
 export interface Draining {
   /** Leases still held. */
   readonly held: number;
+  /** Leases that cut() took away so far; not those given back by a holder. */
+  readonly wasCut: number;
   /** Resolves when no lease is held any more. */
   readonly idle: Promise<void>;
   /** When the drain will be cut: milliseconds of the gate's clock, or undefined when unbounded. */
@@ -60,6 +62,7 @@ export interface Draining {
 class Generation<T> implements Draining {
   readonly leases = new Set<HeldLease<T>>();
   live = true;
+  wasCut = 0;
   readonly #idle = Promise.withResolvers<void>();
   #timer: Timer | undefined;
   #deadline: number | undefined;
@@ -147,7 +150,9 @@ class HeldLease<T> implements Lease<T> {
   }
 
   cut(): void {
+    // A holder that was told before may have given this one back.
     if (this.#state !== "held") return;
+    this.#generation.wasCut++;
     const end = this.#onCut;
     this.#giveBack(end === undefined ? "cut" : "released");
     end?.();
@@ -274,6 +279,7 @@ export class Gate<T> {
 
 const nothingDraining: Draining = {
   held: 0,
+  wasCut: 0,
   idle: Promise.resolve(),
   deadline: undefined,
   within() {},

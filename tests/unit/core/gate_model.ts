@@ -19,6 +19,8 @@ interface Era {
   /** What swap() handed back; undefined while live. */
   drain?: Draining;
   deadline?: number;
+  /** Leases that a cut took away. */
+  wasCut: number;
   /** Set by the real `idle`. */
   idle: boolean;
 }
@@ -162,12 +164,14 @@ export class Twin {
 
   swap(name: string | undefined): void {
     const old = this.live;
-    this.live = name === undefined ? undefined : { name, live: true, held: new Set(), idle: false };
+    this.live = name === undefined
+      ? undefined
+      : { name, live: true, held: new Set(), wasCut: 0, idle: false };
     if (this.live !== undefined) this.eras.push(this.live);
     this.wakeAll();
     const draining = this.gate.swap(name);
     if (old === undefined) {
-      assertEquals([draining.held, draining.deadline], [0, undefined]);
+      assertEquals([draining.held, draining.wasCut, draining.deadline], [0, 0, undefined]);
       return;
     }
     old.live = false;
@@ -199,6 +203,7 @@ export class Twin {
   cutModel(era: Era): void {
     for (const work of era.held) {
       era.held.delete(work);
+      era.wasCut++;
       if (work.habit === undefined) work.cutUnheard = true;
       else this.tellModel(work);
     }
@@ -240,6 +245,7 @@ export class Twin {
     for (const era of this.eras) {
       if (era.drain === undefined) continue;
       assertEquals(era.drain.held, era.held.size, `held on ${era.name}`);
+      assertEquals(era.drain.wasCut, era.wasCut, `cut on ${era.name}`);
       assertEquals(era.drain.deadline, era.deadline, `deadline of ${era.name}`);
       if (era.held.size > 0) assert(!era.idle, `${era.name} is idle and held`);
     }
