@@ -41,7 +41,7 @@ export async function until<T>(
 
 /** Waits for `promise`, at most `limit` milliseconds. @throws Error naming `what` */
 export async function soon<T>(what: string, promise: Promise<T>, limit = LIMIT): Promise<T> {
-  let timer: number | undefined;
+  let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new Error(`waited ${limit} ms in vain: ${what}`)), limit);
   });
