@@ -16,6 +16,7 @@ const symbols = {
   pread: { parameters: ["i32", "buffer", "usize", "i64"], result: "isize" },
   lseek: { parameters: ["i32", "i64", "i32"], result: "i64" },
   fallocate: { parameters: ["i32", "i32", "i64", "i64"], result: "i32" },
+  sysconf: { parameters: ["i32"], result: "i64" },
   access: { parameters: ["buffer", "i32"], result: "i32" },
   close_range: { parameters: ["u32", "u32", "i32"], result: "i32", optional: true },
   prctl: { parameters: ["i32", "u64", "u64", "u64", "u64"], result: "i32" },
@@ -65,9 +66,7 @@ const utf8 = new TextEncoder();
 
 /** Text as C takes it: UTF-8 and a NUL. */
 export function cString(text: string): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(utf8.encode(text).length + 1);
-  utf8.encodeInto(text, bytes);
-  return bytes;
+  return utf8.encode(text + "\0");
 }
 
 /** A `char *[]` with its NULL. `keep` must stay referenced as long as C may read the array. */

@@ -73,6 +73,12 @@ export interface PidIdentity {
   pid: number;
   start: string;
   boot_id: string;
+  /**
+   * `NAME=value` that the environment of its group carries: the evidence by which members are still
+   * recognised when the leader itself is gone and was not a child of this daemon. Without it such
+   * members are never signalled.
+   */
+  mark?: string;
 }
 
 /** The operating system. */
@@ -120,4 +126,40 @@ export interface System {
 
   /** Looks a user up. @throws Failure when unknown. */
   user(name: string): Identity;
+}
+
+/** Whether a program of ours could listen on a port now. */
+export type PortState = "free" | "in_use" | { refused: string };
+
+/**
+ * What the daemon asks of the operating system besides supervising: the composition root has one of
+ * these, everything else gets by with {@linkcode System}.
+ */
+export interface Machine extends System, Disposable {
+  readonly hostname: string;
+  /** This very process. */
+  readonly self: PidIdentity;
+  /** Resident memory of this very process. */
+  rss(): number;
+
+  /**
+   * Live processes that descend from us, escaped ones included (they come back to us because we adopt
+   * orphans): what a final shutdown must find empty.
+   */
+  descendants(): ProcRow[];
+
+  /** Signals one process if it is still that one. False: it is gone, or may not be signalled. */
+  signal(id: PidIdentity, signal: Deno.Signal): boolean;
+
+  /** As {@linkcode System.listeners}; `candidates` are looked through before all other processes. */
+  listeners(port: number, candidates?: number[]): { address: string; pids: number[] }[];
+
+  /** Tries to bind a listener, and lets go of it at once. */
+  portState(host: string, port: number): PortState;
+
+  /** A port that was free a moment ago. @throws Failure when the host cannot be bound at all. */
+  ephemeralPort(host: string): number;
+
+  /** Looks a group up by name or number. @throws Failure when unknown. */
+  groupId(name: string): number;
 }
