@@ -1,0 +1,289 @@
+/**
+ * The typed client of the control API, as the command line uses it.
+ *
+ * | what happens                      | what the caller gets                                       |
+ * | --------------------------------- | ---------------------------------------------------------- |
+ * | nobody listens, no socket         | Failure, exit 4, how to start a daemon                     |
+ * | no right to connect               | Failure, exit 4, whose socket it is                        |
+ * | no answer to a look within 10 s   | Failure, exit 4, "does not answer"                         |
+ * | connection ends before the answer | Failure, exit 1, "ended before it answered"                |
+ * | the daemon says no                | the daemon's own Failure                                   |
+ *
+ * Invariant: no call ends silently; every call ends with an answer or with a Failure. One connection
+ * per call, so a client that lives long holds nothing.
+ */
+
+import { type Clock, within } from "../core/clock.ts";
+import { Exit, Failure, failureFromJson, type FailureJson } from "../core/failure.ts";
+import type { EventRecord } from "../telemetry/events.ts";
+import { jsonLines } from "./json_lines.ts";
+import type {
+  DeployRequest,
+  DeployResult,
+  EventsQuery,
+  Health,
+  LogRecord,
+  LogsQuery,
+  Progress,
+  ReloadResult,
+  RestartRequest,
+  RestartResult,
+  RollbackRequest,
+  ScaleRequest,
+  ScaleResult,
+  Status,
+  StopRequest,
+} from "./operations.ts";
+import { reach } from "./reach.ts";
+
+/** How long a look (status, health, the beginning of a stream) may take, milliseconds. */
+const LOOK_TIME = 10_000;
+
+/** How long the daemon may take to be gone after its shutdown was answered, milliseconds. */
+const GONE_TIME = 10_000;
+
+type Method = "GET" | "POST";
+
+/** A daemon, seen through its control socket. */
+export class ControlClient {
+  readonly #path: string;
+  readonly #clock: Clock;
+
+  /** @param path the control socket */
+  constructor(path: string, clock: Clock) {
+    this.#path = path;
+    this.#clock = clock;
+  }
+
+  /** The control socket. */
+  get path(): string {
+    return this.#path;
+  }
+
+  health(): Promise<Health> {
+    return this.#ask("GET", "health", undefined, LOOK_TIME);
+  }
+
+  status(): Promise<Status> {
+    return this.#ask("GET", "status", undefined, LOOK_TIME);
+  }
+
+  stop(request: StopRequest): Promise<Status> {
+    return this.#ask("POST", "stop", request);
+  }
+
+  restart(request: RestartRequest): Promise<RestartResult> {
+    return this.#ask("POST", "restart", request);
+  }
+
+  scale(request: ScaleRequest): Promise<ScaleResult> {
+    return this.#ask("POST", "scale", request);
+  }
+
+  reload(): Promise<ReloadResult> {
+    return this.#ask("POST", "reload", {});
+  }
+
+  plan(): Promise<ReloadResult> {
+    return this.#ask("POST", "plan", {});
+  }
+
+  /** Ends the daemon; resolves when its process has let go of the socket. */
+  async shutdown(): Promise<{ status: "success"; message: string }> {
+    using witness = await reach(this.#path, this.#clock);
+    const answer = await this.#ask<{ status: "success"; message: string }>("POST", "shutdown", {});
+    // The kernel closes this idle connection with the daemon's last breath.
+    await within(this.#clock, GONE_TIME, witness.read(new Uint8Array(1)).catch(() => null));
+    return answer;
+  }
+
+  /** @param tell called with each step as it happens; `signal` only ends the watching */
+  deploy(
+    request: DeployRequest,
+    tell: (step: Progress) => void,
+    signal?: AbortSignal,
+  ): Promise<DeployResult> {
+    return this.#work("deploy", request, tell, signal);
+  }
+
+  /** As deploy(). */
+  rollback(
+    request: RollbackRequest,
+    tell: (step: Progress) => void,
+    signal?: AbortSignal,
+  ): Promise<DeployResult> {
+    return this.#work("rollback", request, tell, signal);
+  }
+
+  /** Events; with `follow` until the signal or the end of the daemon. */
+  events(query: EventsQuery, signal?: AbortSignal): AsyncIterable<EventRecord> {
+    return this.#records("events", { ...query }, signal);
+  }
+
+  /** Lines of output; with `follow` until the signal or the end of the daemon. */
+  logs(query: LogsQuery, signal?: AbortSignal): AsyncIterable<LogRecord> {
+    return this.#records("logs", { ...query }, signal);
+  }
+
+  async #ask<T>(method: Method, route: string, body?: unknown, limit?: number): Promise<T> {
+    const call = await this.#send(method, route, body, limit);
+    try {
+      const text = await this.#bounded(route, limit, call.during(call.response.text()));
+      return asAnswer(route, text, call.response.ok) as T;
+    } finally {
+      call.end();
+    }
+  }
+
+  async #work(
+    route: string,
+    request: unknown,
+    tell: (step: Progress) => void,
+    signal?: AbortSignal,
+  ): Promise<DeployResult> {
+    const call = await this.#send("POST", route, request, LOOK_TIME, signal);
+    try {
+      if (!call.response.ok) asAnswer(route, await call.during(call.response.text()), false);
+      const lines = jsonLines<Progress | { type: "result"; result: unknown }>(call.response.body!);
+      while (true) {
+        const { value, done } = await call.during(lines.next());
+        if (done) throw ended(route);
+        if (value.type === "progress") tell(value);
+        else return orFailure(value.result) as DeployResult;
+      }
+    } finally {
+      call.end();
+    }
+  }
+
+  async *#records<T>(
+    route: string,
+    query: Record<string, unknown>,
+    signal?: AbortSignal,
+  ): AsyncGenerator<T> {
+    const search = new URLSearchParams();
+    for (const [name, value] of Object.entries(query)) {
+      if (value !== undefined) search.set(name, String(value));
+    }
+    let call: Call | undefined;
+    try {
+      call = await this.#send("GET", `${route}?${search}`, undefined, LOOK_TIME, signal);
+      if (!call.response.ok) asAnswer(route, await call.during(call.response.text()), false);
+      const lines = jsonLines<T>(call.response.body!);
+      while (true) {
+        const { value, done } = await call.during(lines.next());
+        if (done) return;
+        yield orFailure(value) as T;
+      }
+    } catch (error) {
+      if (!signal?.aborted) throw error;
+    } finally {
+      call?.end();
+    }
+  }
+
+  /** Sends a request and waits for the head of its answer. */
+  async #send(
+    method: Method,
+    route: string,
+    body: unknown,
+    limit?: number,
+    signal?: AbortSignal,
+  ): Promise<Call> {
+    // Tells precisely why there is no connection, which fetch does not.
+    (await reach(this.#path, this.#clock)).close();
+    signal?.throwIfAborted();
+    const client = Deno.createHttpClient({
+      proxy: { transport: "unix", path: this.#path },
+      poolMaxIdlePerHost: 0,
+    });
+    const stop = new AbortController();
+    const end = () => {
+      signal?.removeEventListener("abort", end);
+      stop.abort();
+      client.close();
+    };
+    signal?.addEventListener("abort", end, { once: true });
+    const during = <T>(work: Promise<T>) =>
+      work.catch((error) => {
+        throw signal?.aborted
+          ? signal.reason
+          : error instanceof Failure
+          ? error
+          : ended(route, error);
+      });
+    try {
+      const sent = fetch(`http://localhost/v1/${route}`, {
+        method,
+        client,
+        signal: stop.signal,
+        headers: { "content-type": "application/json", "accept-encoding": "identity" },
+        body: body === undefined ? undefined : JSON.stringify(body),
+      });
+      return { response: await this.#bounded(route, limit, during(sent)), during, end };
+    } catch (error) {
+      end();
+      throw error;
+    }
+  }
+
+  async #bounded<T>(route: string, limit: number | undefined, work: Promise<T>): Promise<T> {
+    const answer = await within(this.#clock, limit, work);
+    if (answer.done) return answer.value;
+    // It will be rejected when the caller gives the call up; that has been told by then.
+    work.catch(() => {});
+    throw new Failure(
+      `the daemon at "${this.#path}" does not answer: no ${nameOf(route)} after ${limit} ms`,
+      { exit: Exit.noDaemon, fix: "look at its log and at what the machine is busy with" },
+    );
+  }
+}
+
+/** One request on its way. */
+interface Call {
+  response: Response;
+  /** Turns the end of the connection into a Failure, and the caller's own signal into its reason. */
+  during<T>(work: Promise<T>): Promise<T>;
+  /** Gives the connection up. */
+  end(): void;
+}
+
+function asAnswer(route: string, text: string, ok: boolean): unknown {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw ended(route, error);
+  }
+  if (!ok && !isFailure(value)) throw notOurs();
+  return orFailure(value);
+}
+
+function orFailure(value: unknown): unknown {
+  if (isFailure(value)) throw failureFromJson(value);
+  return value;
+}
+
+function isFailure(value: unknown): value is FailureJson {
+  const { status, error } = (value ?? {}) as Record<string, unknown>;
+  return status === "error" && typeof error === "string";
+}
+
+function ended(route: string, cause?: unknown): Failure {
+  return new Failure(`the daemon ended before it answered "${nameOf(route)}"`, {
+    fix: "look at its log for the reason, and at `supervisor status` for what is so now",
+    cause,
+  });
+}
+
+function notOurs(): Failure {
+  const fix = "look at what listens there, and at control.socket";
+  return new Failure("what answers at the control socket is no supervisor", {
+    exit: Exit.noDaemon,
+    fix,
+  });
+}
+
+function nameOf(route: string): string {
+  return route.split("?")[0];
+}

@@ -1,0 +1,202 @@
+/**
+ * One listening control socket: bound under a private name, made what it shall be, then renamed into
+ * place.
+ *
+ * Invariants: at no moment can anybody connect who could not when it is in place (until then it lies
+ * in a 0700 directory of its own); closing never unlinks a socket that another put at the path since.
+ *
+ * Deno.serve facts this rests on (2.7 and 2.9): it binds before it returns; abort() cuts everything
+ * at once, after a shutdown() it would end the process with an uncaught error, and shutdown() itself
+ * hangs on half a request head; so there is only ever an abort, after the answers are out.
+ */
+
+import { dirname, join } from "@std/path";
+import { type Clock, within } from "../core/clock.ts";
+import { Failure } from "../core/failure.ts";
+import { reasonOf } from "../os/reason.ts";
+import { connectionsOf } from "../os/unix_sockets.ts";
+import type { App, Visit } from "./app.ts";
+
+/** Where the socket goes, and whose it is. */
+export interface DoorPlace {
+  path: string;
+  /** Permission bits. */
+  mode: number;
+  owner?: number;
+  group?: number;
+}
+
+/** Names tried for the private directory. */
+const NAME_TRIES = 20;
+
+/** One Deno.serve on one socket. */
+export class Door {
+  /** The name it was bound under, by which the kernel lists its connections. */
+  readonly #bound: string;
+  readonly #path: string;
+  readonly #id: string;
+  readonly #server: Deno.HttpServer<Deno.UnixAddr>;
+  readonly #cut = new AbortController();
+  readonly #closing = new AbortController();
+  readonly #clock: Clock;
+  readonly #app: App;
+  readonly #visits = new Set<Visit>();
+  #changed = Promise.withResolvers<void>();
+  /** Connections seen at the last look, and when that was. */
+  #seen: { at: number; connections: Set<string> } = { at: 0, connections: new Set() };
+
+  /** @throws Failure when the socket cannot be put into place */
+  constructor(place: DoorPlace, app: App, clock: Clock) {
+    this.#path = place.path;
+    this.#clock = clock;
+    this.#app = app;
+    const dir = privateDir(dirname(place.path));
+    this.#bound = join(dir, "s");
+    try {
+      this.#server = attempt(place, "listen", () => this.#listen());
+      try {
+        if (place.owner !== undefined || place.group !== undefined) {
+          const { owner = null, group = null } = place;
+          attempt(place, "change the owner", () => Deno.chownSync(this.#bound, owner, group));
+        }
+        attempt(place, "set the mode", () => Deno.chmodSync(this.#bound, place.mode));
+        this.#id = fileId(this.#bound)!;
+        attempt(place, "put it into place", () => Deno.renameSync(this.#bound, place.path));
+      } catch (error) {
+        this.#cut.abort();
+        throw error;
+      }
+    } finally {
+      Deno.removeSync(dir, { recursive: true });
+    }
+  }
+
+  /** Requests being worked on. */
+  get working(): number {
+    return [...this.#visits].filter((visit) => visit.working).length;
+  }
+
+  /** Removes the socket's name, if it is still this socket's. */
+  unlink(): void {
+    if (fileId(this.#path) === this.#id) Deno.removeSync(this.#path);
+  }
+
+  /**
+   * How many connections were there at the last look too and belong to nothing being worked on:
+   * silent ones, half requests, idle ones, readers that do not read.
+   */
+  silent(): number {
+    const connections = connectionsOf(this.#bound);
+    const before = this.#seen;
+    this.#seen = { at: this.#clock.now(), connections };
+    const stayed = [...connections].filter((inode) => before.connections.has(inode)).length;
+    const busy = [...this.#visits].filter((visit) => visit.working && visit.since <= before.at);
+    return Math.max(0, stayed - busy.length);
+  }
+
+  /** Ends those that follow; new requests through this door are refused. */
+  endFollowers(): void {
+    this.#closing.abort();
+  }
+
+  /** Resolves when nothing is being worked on and all answers are sent. */
+  async idle(): Promise<void> {
+    while (this.#visits.size > 0) await this.#changed.promise;
+  }
+
+  /** Resolves when nothing is being worked on. */
+  async worked(): Promise<void> {
+    while (this.working > 0) await this.#changed.promise;
+  }
+
+  /** Gives answers `ms` milliseconds to get out, then cuts every connection. */
+  async close(ms: number): Promise<void> {
+    this.endFollowers();
+    await within(this.#clock, ms, this.idle());
+    this.#cut.abort();
+    await this.#server.finished;
+  }
+
+  #listen(): Deno.HttpServer<Deno.UnixAddr> {
+    // Deno lets this variable redirect the first server of a process.
+    Deno.env.delete("DENO_SERVE_ADDRESS");
+    const options = { path: this.#bound, signal: this.#cut.signal, onListen: () => {} };
+    return Deno.serve(options, (request, info) => this.#visit(request, info.completed));
+  }
+
+  #visit(request: Request, completed: Promise<void>): Promise<Response> {
+    const visit: Visit = {
+      working: true,
+      since: this.#clock.now(),
+      closing: this.#closing.signal,
+      done: () => {
+        visit.working = false;
+        this.#change();
+      },
+    };
+    this.#visits.add(visit);
+    const left = () => {
+      this.#visits.delete(visit);
+      visit.done();
+    };
+    // Rejects when the client went before it had the whole answer; either way it is over.
+    completed.then(left, left);
+    return this.#app(request, visit);
+  }
+
+  #change(): void {
+    this.#changed.resolve();
+    this.#changed = Promise.withResolvers();
+  }
+}
+
+/** A new directory that only we may enter, with a name no longer than `control.sock`. */
+function privateDir(parent: string): string {
+  for (let tries = 1;; tries++) {
+    const dir = join(parent, `.${crypto.randomUUID().slice(0, 6)}`);
+    try {
+      Deno.mkdirSync(dir, { mode: 0o700 });
+      return dir;
+    } catch (error) {
+      if (error instanceof Deno.errors.AlreadyExists && tries < NAME_TRIES) continue;
+      throw new Failure(
+        `cannot open the control socket in "${parent}": ${reasonOf(error)}`,
+        {
+          fix: "make the directory writable, or set control.socket to another place",
+          cause: error,
+        },
+      );
+    }
+  }
+}
+
+function attempt<T>(place: DoorPlace, what: string, act: () => T): T {
+  try {
+    return act();
+  } catch (error) {
+    const { path, mode, owner, group } = place;
+    const wanted = `mode ${mode.toString(8)}, owner ${owner ?? "-"}, group ${group ?? "-"}`;
+    throw new Failure(
+      `cannot open the control socket "${path}" (${wanted}): cannot ${what}: ${reasonOf(error)}`,
+      { fix: fixOf(error), cause: error },
+    );
+  }
+}
+
+function fixOf(error: unknown): string {
+  if (error instanceof Deno.errors.PermissionDenied) {
+    return "remove control.owner and control.group, or run the daemon as a user who may set them";
+  }
+  return "set control.socket to another place";
+}
+
+/** What tells a file from all others; undefined when there is none. */
+function fileId(path: string): string | undefined {
+  try {
+    const { dev, ino } = Deno.lstatSync(path);
+    return `${dev}:${ino}`;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
