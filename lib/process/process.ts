@@ -10,18 +10,19 @@
  * exists, and a new one begins only when nothing of the last is alive.
  */
 
-import { freshHistory, nextTry, stayedUp } from "../core/backoff.ts";
-import { abortable, sleep, stamp, type Timer } from "../core/clock.ts";
-import { formatDuration } from "../core/duration.ts";
+import { abortable, sleep } from "../core/clock.ts";
 import { Failure, messageOf } from "../core/failure.ts";
 import type { ExitStatus, PidIdentity, ProcRow } from "../os/system.ts";
 import { AT_REST, type Effect, type Life, type LifeEvent, shown, step } from "./life.ts";
-import { judge, residentBytes } from "./memory.ts";
+import { MemoryGuard } from "./memory_guard.ts";
+import { Pending } from "./pending.ts";
 import { prove, type Verdict } from "./probe.ts";
+import { Remains } from "./remains.ts";
+import { describeGivingUp, Restarts } from "./restart.ts";
 import { launch, type Run } from "./run.ts";
 import { snapshotOf } from "./snapshot.ts";
-import { describeTrouble, portTaken, startFailure, type Trouble } from "./start_failure.ts";
-import { descend, killGroup } from "./stop.ts";
+import { describeTrouble, startFailure, type Trouble } from "./start_failure.ts";
+import { descend, type Descent, killGroup } from "./stop.ts";
 import type {
   LiveSettings,
   OutputRun,
@@ -37,6 +38,8 @@ import type {
 
 /** The longest a program that never worked may take to stop, whatever `graceful_stop` says. */
 const UNPROVEN_GRACE = 30_000;
+/** The report of a stop when nothing ran. */
+const NOTHING_RAN = { killed: false, exit: null, ms: 0 };
 
 /** One program to keep alive. */
 export class Process {
@@ -44,38 +47,40 @@ export class Process {
   /** What the next run is made from. */
   #spec: ProcessSpec;
   #live: LiveSettings;
+
   #life: Life = AT_REST;
+  readonly #events: LifeEvent[] = [];
+  readonly #listeners = new Set<(subject: Process) => void>();
+  #told: string;
+  #attending = false;
+
   /** The run that is on; kept until its whole group is gone. */
   #run: Run | undefined;
-  /** A group that SIGKILL did not empty; nothing is started beside it. */
-  #remains: PidIdentity | undefined;
-  #output: OutputRun | undefined;
-  #unwatch = () => {};
+  #guard: MemoryGuard | undefined;
+  readonly #restarts: Restarts;
+  readonly #remains: Remains;
+  readonly #starts = new Pending<void>();
+  readonly #stops = new Pending<StopReport>();
   /** Milliseconds a run without a probe must stay up to count as proven. */
   #stay = 0;
 
-  #history = freshHistory();
-  #retry: { timer: Timer; at: string } | undefined;
+  // What is told of the past.
+  #output: OutputRun | undefined;
   #trouble: Trouble | undefined;
   #reason: string | undefined;
-  #restarts = 0;
+  #crashRestarts = 0;
   #memoryRestarts = 0;
   #lastMemoryRestartAt: string | undefined;
   #lastStartReason: StartReason | undefined;
   #exit: ProcessSnapshot["exit"] = null;
-
-  readonly #events: LifeEvent[] = [];
-  readonly #listeners = new Set<(process: Process) => void>();
-  #told = "";
-  #attending = false;
-  #starts: PromiseWithResolvers<void>[] = [];
-  #stops: PromiseWithResolvers<StopReport>[] = [];
-  #report: Omit<StopReport, "survivors"> = { killed: false, exit: null, ms: 0 };
+  #report: Omit<StopReport, "survivors"> = NOTHING_RAN;
 
   constructor(spec: ProcessSpec, host: ProcessHost) {
     this.#spec = spec;
     this.#live = spec.live;
     this.#host = host;
+    this.#restarts = new Restarts(host.system.clock);
+    this.#remains = new Remains(host.system);
     this.#told = this.#appearance();
   }
 
@@ -100,7 +105,7 @@ export class Process {
 
   /** Leader of the group, for as long as any of the group may be alive. */
   get identity(): PidIdentity | undefined {
-    return this.#run?.id ?? this.#remains;
+    return this.#run?.id ?? this.#remains.id;
   }
 
   /** Whether it would start again by itself. */
@@ -126,11 +131,10 @@ export class Process {
 
   /** Stops it by the ladder of stop.ts. Callers of the same time share one stop. Never rejects. */
   stop(options: StopOptions = {}): Promise<StopReport> {
-    const stop = Promise.withResolvers<StopReport>();
-    this.#stops.push(stop);
+    const stopped = this.#stops.add();
     if (options.within !== undefined) this.#run?.haste.hurry(options.within);
     this.#happen({ type: "stop" });
-    return stop.promise;
+    return stopped;
   }
 
   /** Shortens a stop that is on: quiet and drain end at once, SIGKILL comes in at most `ms`. */
@@ -147,7 +151,7 @@ export class Process {
   update(live: LiveSettings): void {
     this.#live = live;
     this.#spec = { ...this.#spec, live };
-    this.#watchMemory();
+    if (this.#run?.alive) this.#guard?.apply(live);
   }
 
   /** What the next start runs; the program that runs now stays as it is, but for the settings. */
@@ -161,7 +165,7 @@ export class Process {
    *
    * @returns takes the listener back
    */
-  onChange(listener: (process: Process) => void): () => void {
+  onChange(listener: (subject: Process) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
@@ -173,13 +177,13 @@ export class Process {
       state: this.state,
       healthy: this.healthy,
       run: this.#run,
-      restarts: this.#restarts,
+      restarts: this.#crashRestarts,
       memoryRestarts: this.#memoryRestarts,
       lastMemoryRestartAt: this.#lastMemoryRestartAt,
       lastStartReason: this.#lastStartReason,
       exit: this.#exit,
       reason: this.#reason,
-      nextStartAt: this.#retry?.at,
+      nextStartAt: this.#restarts.nextAt,
       logs: this.#output?.recent().slice(-this.#live.output_lines) ?? [],
     }, this.#members());
   }
@@ -190,23 +194,15 @@ export class Process {
     const ended = [this.#host.signal, options.signal].find((signal) => signal?.aborted);
     if (ended !== undefined) return Promise.reject(ended.reason);
     this.#stay = options.stay ?? 0;
-    const start = Promise.withResolvers<void>();
-    this.#starts.push(start);
+    const started = this.#starts.add();
     this.#happen({ type, reason, trial: options.supervise === false });
-    return abortable(start.promise, options.signal);
+    return abortable(started, options.signal);
   }
 
   /** Takes an event, after those that are being dealt with. */
   #happen(event: LifeEvent): void {
-    this.#events.push(event);
-    if (this.#events.length > 1) return;
-    while (this.#events.length > 0) {
-      try {
-        this.#turn(this.#events[0]);
-      } finally {
-        this.#events.shift();
-      }
-    }
+    if (this.#events.push(event) > 1) return;
+    for (; this.#events.length > 0; this.#events.shift()) this.#turn(this.#events[0]);
   }
 
   #turn(event: LifeEvent): void {
@@ -214,40 +210,47 @@ export class Process {
     this.#life = life;
     this.#attend(life.phase !== "stopped" && life.phase !== "failed");
     this.#tell();
-    for (const effect of effects) this.#perform(effect);
+    for (const effect of effects) {
+      try {
+        this.#perform(effect);
+      } catch (error) {
+        // A bug of ours must not cost the effects that follow: somebody waits for their answers.
+        this.#bug(`the effect ${effect}`, error);
+      }
+    }
   }
 
   #perform(effect: Effect): void {
+    const run = this.#run;
     switch (effect) {
       case "spawn":
         return this.#spawn();
       case "prove":
-        return void this.#prove(this.#run!);
+        return void this.#prove(run!);
       case "descend":
-        return void this.#descend(this.#run!);
+        return void this.#end(run!, () => this.#descend(run!));
       case "descend_fast":
-        this.#run!.haste.hurry(Math.min(UNPROVEN_GRACE, graceOf(this.#live)));
-        return void this.#descend(this.#run!);
+        run!.haste.hurry(Math.min(UNPROVEN_GRACE, graceOf(this.#live)));
+        return void this.#end(run!, () => this.#descend(run!));
       case "clear":
-        return void this.#clear(this.#run!);
+        return void this.#end(run!, () => this.#clear(run!));
       case "retry":
-        return this.#scheduleRetry();
+        return this.#retry();
       case "disarm":
-        return this.#disarm();
+        return this.#restarts.disarm();
       case "forgive":
-        this.#history = freshHistory();
-        return;
+        return this.#restarts.forgive();
       case "answer_start":
-        for (const start of this.#starts.splice(0)) start.resolve();
-        return;
+        return this.#starts.resolve();
       case "fail_start":
         return void this.#failStart();
       case "cancel_start":
-        return this.#cancelStarts(
+        return this.#starts.reject(
           new Failure(`cannot start "${this.#spec.instance}": it was stopped meanwhile`),
         );
       case "answer_stop":
-        return this.#answerStops();
+        this.#stops.resolve({ survivors: this.#remains.pids, ...this.#report });
+        this.#report = NOTHING_RAN;
     }
   }
 
@@ -278,7 +281,7 @@ export class Process {
   }
 
   readonly #abandon = () => {
-    this.#cancelStarts(this.#host.signal.reason);
+    this.#starts.reject(this.#host.signal.reason);
     this.#run?.over.abort();
     this.hurry(0);
     this.quiesce();
@@ -287,91 +290,80 @@ export class Process {
   // Starting.
 
   #spawn(): void {
+    const { emit, memory } = this.#host;
     const { reason } = this.#life;
-    const { emit } = this.#host;
+    this.#restarts.disarm();
     emit("process_starting", { ...this.#name(), reason });
-    this.#disarm();
+    let run: Run;
     try {
-      this.#refuseBesideRemains();
-      this.#run = launch(this.#spec, reason, this.#host);
+      this.#remains.refuse();
+      run = launch(this.#spec, reason, this.#host);
     } catch (error) {
       this.#trouble = { kind: "unspawned", error };
       return this.#happen({ type: "unspawned" });
     }
-    const run = this.#run;
+    this.#run = run;
     this.#output = run.output;
     this.#lastStartReason = reason;
-    if (reason === "crash") this.#restarts++;
+    if (reason === "crash") this.#crashRestarts++;
     if (reason === "memory") {
       this.#memoryRestarts++;
       this.#lastMemoryRestartAt = run.startedAt;
     }
     run.child.exited.then((status) => this.#exited(run, status));
-    this.#watchMemory();
-    emit("process_started", { ...this.#name(), pid: run.id.pid, reason });
+    const { pid } = run.id;
+    const exceeded = (why: string) => this.#failed("memory", run, why);
+    this.#guard = new MemoryGuard(memory, { pid, name: this.#name(), emit, exceeded });
+    this.#guard.apply(this.#live);
+    emit("process_started", { ...this.#name(), pid, reason });
     this.#happen({ type: "spawned" });
   }
 
-  #refuseBesideRemains(): void {
-    const left = this.#survivors();
-    if (left.length === 0) return;
-    const pids = left.join(", ");
-    throw new Failure(`its last run is still there: SIGKILL did not end pid ${pids}`, {
-      fix: "look what these processes wait for (state D: usually a disk or a network mount)",
-    });
-  }
-
   async #prove(run: Run): Promise<void> {
-    const { system } = this.#host;
-    const probe = this.#live.probe;
+    const { system, emit } = this.#host;
+    const { probe } = this.#live;
+    const { signal } = run.over;
     let verdict: Verdict = { proven: true };
     try {
-      if (probe.kind !== "none") {
-        verdict = await prove(system, run.id.pid, probe, run.over.signal);
-      } else if (this.#stay > 0) {
-        await sleep(system.clock, this.#stay, run.over.signal);
-      }
+      if (probe.kind !== "none") verdict = await prove(system, run.id.pid, probe, signal);
+      else if (this.#stay > 0) await sleep(system.clock, this.#stay, signal);
     } catch (error) {
-      if (run.over.signal.aborted) return;
+      if (signal.aborted) return;
       verdict = { proven: false, reason: messageOf(error), port_taken: false };
     }
-    if (run !== this.#run || this.#life.phase !== "starting") return;
-    if (verdict.proven) return this.#proven(run);
-    this.#unproven({ kind: "unproven", run, ...verdict });
-  }
-
-  #proven(run: Run): void {
+    if (signal.aborted) return;
+    if (!verdict.proven) {
+      return this.#failed("unproven", run, verdict.reason, verdict.port_taken);
+    }
     this.#reason = undefined;
-    this.#host.emit("process_ready", { ...this.#name(), pid: run.id.pid, ms: run.upMs });
+    emit("process_ready", { ...this.#name(), pid: run.id.pid, ms: run.upMs });
     this.#happen({ type: "proven" });
   }
 
-  #unproven(trouble: Trouble): void {
-    this.#trouble = trouble;
-    this.#reason = describeTrouble(trouble);
-    this.#happen({ type: "unproven" });
+  /** The program runs, but not as it should. */
+  #failed(type: "unproven" | "memory", run: Run, reason: string, port_taken = false): void {
+    this.#trouble = { kind: "unproven", run, reason, port_taken };
+    this.#reason = reason;
+    this.#happen({ type });
   }
 
-  /** Reports the attempt that just failed, and rejects whoever waits for it. */
+  /** Reports the attempt that just failed, and refuses whoever waits for it. */
   async #failStart(): Promise<void> {
-    const starts = this.#starts.splice(0);
+    const { system, emit } = this.#host;
+    const starts = this.#starts.take();
     const trouble = this.#trouble!;
+    const name = this.#name();
     this.#reason = describeTrouble(trouble);
     try {
-      const { system, emit } = this.#host;
       const failure = await startFailure(this.#spec, this.#live.probe, trouble, system);
       // The command line may hold secrets, and events go to logs.
       const { argv: _, ...detail } = failure.detail ?? {};
-      emit("process_start_failed", { ...this.#name(), error: failure.message, detail });
-      for (const start of starts) start.reject(failure);
+      emit("process_start_failed", { ...name, error: failure.message, detail });
+      starts.reject(failure);
     } catch (error) {
       this.#bug("the report of a failed start", error);
-      for (const start of starts) start.reject(error);
+      starts.reject(error);
     }
-  }
-
-  #cancelStarts(reason: unknown): void {
-    for (const start of this.#starts.splice(0)) start.reject(reason);
   }
 
   // Ending.
@@ -379,158 +371,87 @@ export class Process {
   #exited(run: Run, status: ExitStatus): void {
     run.ended(status);
     this.#exit = run.exit!;
-    const wanted = run !== this.#run || this.#life.phase === "stopping";
+    const current = run === this.#run;
+    const wanted = !current || this.#life.phase === "stopping";
     if (!wanted) {
       this.#reason = run.ending;
-      const port_taken = !this.healthy && portTaken(this.#host.system, run, this.#live.probe);
-      this.#trouble = { kind: "ended", run, port_taken };
+      this.#trouble = { kind: "ended", run };
     }
-    stayedUp(this.#live.restart, this.#history, run.upMs);
-    if (run === this.#run) this.#happen({ type: "exited" });
-    this.#host.emit("process_exited", {
-      ...this.#name(),
-      pid: run.id.pid,
-      code: status.code,
-      signal: status.signal,
-      wanted,
-      up_ms: run.upMs,
-    });
+    this.#restarts.ran(this.#live.restart, run.upMs);
+    if (current) this.#happen({ type: "exited" });
+    const { code, signal } = status;
+    const facts = { pid: run.id.pid, code, signal, wanted, up_ms: run.upMs };
+    this.#host.emit("process_exited", { ...this.#name(), ...facts });
   }
 
-  async #descend(run: Run): Promise<void> {
-    const { system, emit, signal } = this.#host;
-    const since = system.clock.now();
-    if (signal.aborted) run.haste.hurry(0);
-    this.#unwatch();
-    let result = { survivors: [run.id.pid], killed: true };
-    try {
-      result = await descend({
-        system,
-        emit,
-        name: this.#name(),
-        id: run.id,
-        exited: run.child.exited,
-        settings: () => this.#live,
-        hook: (command) => run.hook(command),
-      }, run.haste);
-    } catch (error) {
-      this.#bug("the stop of a process", error);
-    }
-    const ms = Math.round(system.clock.now() - since);
-    if (result.survivors.length === 0) emit("process_stopped", { ...this.#name(), ms });
-    this.#gone(run, result.survivors, { killed: result.killed, exit: run.exit ?? null, ms });
-  }
-
-  /** A crashed leader's leftovers must not hold ports or locks against its successor. */
-  async #clear(run: Run): Promise<void> {
-    const { system, emit } = this.#host;
-    const since = system.clock.now();
-    this.#unwatch();
-    let survivors = [run.id.pid];
-    try {
-      const left = this.#members().map((member) => member.pid).filter((pid) => pid !== run.id.pid);
-      if (left.length > 0) emit("process_leftovers_killed", { ...this.#name(), pids: left });
-      survivors = await killGroup(system, run.id, run.child.exited);
-    } catch (error) {
-      this.#bug("the end of a crashed process's group", error);
-    }
-    const ms = Math.round(system.clock.now() - since);
-    this.#gone(run, survivors, { killed: true, exit: run.exit ?? null, ms });
-  }
-
-  #gone(run: Run, survivors: number[], report: Omit<StopReport, "survivors">): void {
+  /** Ends a run, by the ladder or at once, until its whole group is gone. */
+  async #end(run: Run, work: () => Promise<Descent>): Promise<void> {
+    const { system: { clock }, emit, signal } = this.#host;
+    const since = clock.now();
+    const wanted = this.#life.phase === "stopping";
     run.over.abort();
+    this.#guard?.end();
+    let descent: Descent;
+    try {
+      descent = await work();
+    } catch (error) {
+      this.#bug("the end of a run", error);
+      descent = { survivors: [run.id.pid], killed: true };
+    }
+    const { survivors, killed } = descent;
+    const ms = Math.round(clock.now() - since);
     run.output.end();
+    if (survivors.length > 0) {
+      this.#reason = `pid ${survivors.join(", ")} outlived SIGKILL`;
+      this.#remains.keep(run.id, () => this.#tell(), signal);
+      emit("process_stop_failed", { ...this.#name(), pids: survivors });
+    } else if (wanted) emit("process_stopped", { ...this.#name(), ms });
     this.#run = undefined;
-    this.#report = report;
-    if (survivors.length > 0) this.#outlived(run.id, survivors);
+    this.#report = { killed, exit: run.exit ?? null, ms };
     this.#happen({ type: "gone" });
   }
 
-  /** Remembers a group that would not die, until it does. */
-  #outlived(id: PidIdentity, pids: number[]): void {
+  #descend(run: Run): Promise<Descent> {
     const { system, emit, signal } = this.#host;
-    emit("process_stop_failed", { ...this.#name(), pids });
-    this.#reason = `pid ${pids.join(", ")} outlived SIGKILL`;
-    this.#remains = id;
-    system.groupGone(id.pid, signal).then(() => {
-      if (this.#remains === id) this.#remains = undefined;
-      this.#tell();
-    }, () => {/* The daemon ended first. */});
+    if (signal.aborted) run.haste.hurry(0);
+    const settings = () => this.#live;
+    const hook = (command: string) => run.hook(command);
+    const { id, child: { exited } } = run;
+    return descend({ system, emit, name: this.#name(), id, exited, settings, hook }, run.haste);
   }
 
-  #answerStops(): void {
-    const report = { survivors: this.#survivors(), ...this.#report };
-    for (const stop of this.#stops.splice(0)) stop.resolve(report);
-    this.#report = { killed: false, exit: null, ms: 0 };
+  /** A crashed leader's leftovers must not hold ports or locks against its successor. */
+  async #clear(run: Run): Promise<Descent> {
+    const pids = this.#members().map((member) => member.pid).filter((pid) => pid !== run.id.pid);
+    if (pids.length > 0) this.#host.emit("process_leftovers_killed", { ...this.#name(), pids });
+    const survivors = await killGroup(this.#host.system, run.id, run.child.exited);
+    return { survivors, killed: pids.length > 0 };
   }
 
-  // Restarting.
-
-  #scheduleRetry(): void {
-    const { system: { clock }, emit } = this.#host;
-    const policy = this.#live.restart;
-    const retry = nextTry(policy, this.#history, clock.now());
-    if ("giveUp" in retry) {
-      const { tries } = retry;
-      this.#reason = `${gaveUp(tries, policy.window)}; last: ${this.#reason}`;
-      emit("process_gave_up", { ...this.#name(), tries, window_ms: policy.window });
-      return this.#happen({ type: "spent" });
-    }
-    const delay_ms = Math.round(retry.delay);
-    const timer = clock.timer(delay_ms, () => this.#happen({ type: "due" }));
-    this.#retry = { timer, at: stamp(clock.wall() + delay_ms) };
-    emit("process_restart_scheduled", { ...this.#name(), delay_ms, restarts: this.#restarts });
-  }
-
-  #disarm(): void {
-    this.#retry?.timer.cancel();
-    this.#retry = undefined;
-  }
-
-  // Watching.
-
-  #watchMemory(): void {
-    this.#unwatch();
-    const run = this.#run;
-    const marks = this.#live.memory;
-    const { phase } = this.#life;
-    if (run === undefined || marks === undefined) return;
-    if (phase !== "starting" && phase !== "running") return;
-    this.#unwatch = this.#host.memory.watch({
-      pid: run.id.pid,
-      interval: marks.check_interval,
-      sampled: (members) => this.#weigh(run, members),
-    });
-  }
-
-  #weigh(run: Run, members: ProcRow[]): void {
-    const marks = this.#live.memory;
-    if (marks === undefined) return;
+  #retry(): void {
     const { emit } = this.#host;
-    const rss_bytes = residentBytes(members);
-    const verdict = judge(rss_bytes, marks);
-    if (verdict === "limit") {
-      emit("memory_limit_exceeded", { ...this.#name(), rss_bytes, limit_bytes: marks.limit });
-      this.#reason = `used ${rss_bytes} bytes of memory, more than the limit of ${marks.limit}`;
-      this.#trouble = { kind: "unproven", run, reason: this.#reason, port_taken: false };
-      return this.#happen({ type: "memory" });
+    const policy = this.#live.restart;
+    const plan = this.#restarts.plan(policy, () => this.#happen({ type: "due" }));
+    if ("delay_ms" in plan) {
+      const { delay_ms } = plan;
+      emit("process_restart_scheduled", {
+        ...this.#name(),
+        delay_ms,
+        restarts: this.#crashRestarts,
+      });
+      return;
     }
-    if (verdict === "warn" && !run.warned) {
-      emit("memory_warning", { ...this.#name(), rss_bytes, warn_bytes: marks.warn });
-    }
-    run.warned = verdict === "warn";
+    const { tries } = plan;
+    this.#reason = `${describeGivingUp(tries, policy)}; last: ${this.#reason}`;
+    emit("process_gave_up", { ...this.#name(), tries, window_ms: policy.window });
+    this.#happen({ type: "spent" });
   }
+
+  // Looking.
 
   #members(): ProcRow[] {
     const id = this.identity;
     return id === undefined ? [] : this.#host.system.group(id.pid).members;
-  }
-
-  /** Who is left of a group that SIGKILL did not empty. */
-  #survivors(): number[] {
-    if (this.#remains === undefined) return [];
-    return this.#host.system.group(this.#remains.pid).members.map((member) => member.pid);
   }
 
   #name(): { process: string; release?: string } {
@@ -546,10 +467,4 @@ export class Process {
 
 function graceOf({ graceful_stop }: LiveSettings): number {
   return graceful_stop === "indefinite" ? Infinity : graceful_stop;
-}
-
-function gaveUp(tries: number, window: number): string {
-  if (tries === 0) return "not restarted: max_restarts is 0";
-  const time = window > 0 ? ` within ${formatDuration(window)}` : "";
-  return `given up after ${tries} restart${tries === 1 ? "" : "s"}${time}`;
 }

@@ -20,8 +20,6 @@ export class Run {
   readonly haste: Haste;
   /** Ends what waits for it to work. */
   readonly over = new AbortController();
-  /** Whether its memory warning was given and not yet taken back. */
-  warned = false;
   exit: (ExitStatus & { at: string }) | undefined;
   readonly #clock: Clock;
   readonly #since: number;

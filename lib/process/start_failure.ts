@@ -24,7 +24,7 @@ const NOT_FOUND = 127;
 /** Why an attempt failed: it could not be spawned, ended, or was not proven. */
 export type Trouble =
   | { kind: "unspawned"; error: unknown }
-  | { kind: "ended"; run: Run; port_taken: boolean }
+  | { kind: "ended"; run: Run }
   | { kind: "unproven"; run: Run; reason: string; port_taken: boolean };
 
 /** The reason in a few words, for status. */
@@ -39,7 +39,10 @@ export function describeTrouble(trouble: Trouble): string {
   }
 }
 
-/** Puts the failure together; waits a moment for the last output. */
+/**
+ * Puts the failure together. Looks at the port in the turn of the call, then waits a moment for the
+ * last output.
+ */
 export async function startFailure(
   spec: ProcessSpec,
   probe: ProbeSpec,
@@ -55,7 +58,10 @@ export async function startFailure(
       cause: trouble.error,
     });
   }
-  const { run, port_taken } = trouble;
+  const { run } = trouble;
+  const port_taken = trouble.kind === "unproven"
+    ? trouble.port_taken
+    : portTaken(system, run, probe);
   await within(system.clock, SETTLE_LIMIT, run.output.settle());
   const ofRun = run.output.recent().filter((line) => line.at >= run.startedAt);
   const detail: StartFailureDetail = {
@@ -67,17 +73,19 @@ export async function startFailure(
     stderr: last(ofRun, "stderr"),
     stdout: last(ofRun, "stdout"),
   };
-  return new Failure(`cannot start "${spec.instance}": ${sentence(trouble, probe)}`, {
-    fix: fixFor(trouble, spec, probe),
+  return new Failure(`cannot start "${spec.instance}": ${sentence(trouble, probe, port_taken)}`, {
+    fix: port_taken
+      ? `end the program that holds port ${spec.port}, or give a range of ports`
+      : fixFor(trouble, spec, probe),
     detail: { ...detail },
   });
 }
 
 /**
- * Whether the port of a program that just ended is held by somebody else (who is then the likely
- * reason of its end). Look before the rest of its group is killed.
+ * Whether the port of a program that just ended is held by somebody else, who is then the likely
+ * reason of its end.
  */
-export function portTaken(system: System, run: Run, probe: ProbeSpec): boolean {
+function portTaken(system: System, run: Run, probe: ProbeSpec): boolean {
   const port = probe.kind === "none" ? run.spec.port : probe.port;
   if (port === undefined) return false;
   const host = probe.kind === "none" ? "127.0.0.1" : probe.host;
@@ -101,9 +109,13 @@ function factsOf(spec: ProcessSpec, trouble: Trouble): StartFailureDetail {
   };
 }
 
-function sentence(trouble: Exclude<Trouble, { kind: "unspawned" }>, probe: ProbeSpec): string {
+function sentence(
+  trouble: Exclude<Trouble, { kind: "unspawned" }>,
+  probe: ProbeSpec,
+  port_taken: boolean,
+): string {
   if (trouble.kind === "unproven") return trouble.reason;
-  const { run, port_taken } = trouble;
+  const { run } = trouble;
   if (port_taken) return `it ${run.ending}, and another program listens on its port`;
   if (probe.kind === "none") return `it ${run.ending}`;
   return `it ${run.ending}, before ${describeProbe(probe)} succeeded`;
@@ -114,7 +126,6 @@ function fixFor(
   spec: ProcessSpec,
   probe: ProbeSpec,
 ): string {
-  if (trouble.port_taken) return `end the program on port ${spec.port}, or give a range of ports`;
   if (trouble.kind === "unproven") {
     if (probe.kind === "none") return "look at its last output";
     return `check that it listens on ${probe.host} port ${probe.port}, or raise health.timeout`;

@@ -74,6 +74,8 @@ export interface OutputLine {
   at: string;
   stream: "stdout" | "stderr";
   line: string;
+  /** A piece: the line goes on in the next one of this stream. */
+  cut?: true;
 }
 
 /** Everything there is to know about a process; the `process` object of status (snake_case). */
