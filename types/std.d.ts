@@ -2,7 +2,11 @@
 // `@std/…` names to ships none. With jsr: in the map this file is deleted and no import changes.
 
 declare module "@std/yaml" {
-  export function parse(text: string): unknown;
+  export interface ParseOptions {
+    schema?: "core" | "default" | "failsafe" | "json" | "extended";
+    allowDuplicateKeys?: boolean;
+  }
+  export function parse(text: string, options?: ParseOptions): unknown;
   export function stringify(value: unknown, options?: { lineWidth?: number; indent?: number }): string;
 }
 

@@ -136,6 +136,8 @@ export interface Change {
   /** Path in the file: `processes.web.command`. */
   field: string;
   effect: Effect;
+  /** Id of the process it concerns, if it concerns one. */
+  process?: string;
   /** Why, for people; always set when refused. */
   reason?: string;
 }

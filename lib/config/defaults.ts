@@ -1,0 +1,74 @@
+/**
+ * Every default of the configuration, in the units of config.ts: milliseconds, bytes, counts.
+ *
+ * Invariant: no other file holds a default; schema, documentation and the filled-in Config are all
+ * made from these values.
+ */
+
+const KIB = 1024;
+const SECOND = 1000;
+
+/** The version of the file format that we write and prefer. */
+export const VERSION = "3";
+
+/** `control`: only its owner may talk to the socket. */
+export const CONTROL_MODE = 0o600;
+
+/** `proxy`, when the file does not say otherwise. */
+export const PROXY = {
+  host: "127.0.0.1",
+  port: 8182,
+  front: "raw",
+  drain_timeout: 60 * SECOND,
+  force_stop_timeout: 10 * SECOND,
+  timeouts: {
+    header: 10 * SECOND,
+    idle: 75 * SECOND,
+    send: 60 * SECOND,
+    connect: 5 * SECOND,
+    response: 60 * SECOND,
+  },
+  limits: { header_bytes: 64 * KIB, headers: 200, body: 0 },
+  hold: 2 * SECOND,
+} as const;
+
+/** Where the proxied process is reached when the proxy listens on every address. */
+export const UPSTREAM_HOST = "127.0.0.1";
+
+/** `proxy.health`, and through it the `health` of every process. */
+export const HEALTH = {
+  path: "/ping",
+  timeout: 30 * SECOND,
+  interval: 250,
+  attempt_timeout: 5 * SECOND,
+  start_delay: 0,
+} as const;
+
+/** A process, when the file does not say otherwise. */
+export const PROCESS = {
+  policy: "companion",
+  cwd: "{{release_path}}",
+  replicas: 1,
+  stop_signal: "SIGTERM",
+  drain_timeout: 0,
+  non_blocking_drain: false,
+  deploy_strategy: "persistent",
+  output_lines: 50,
+} as const;
+
+/** `restart`: try for ever, wait longer each time. */
+export const RESTART = {
+  delay: 1 * SECOND,
+  window: 0,
+  backoff_factor: 2,
+  max_delay: 30 * SECOND,
+} as const;
+
+/** `restart.window` when `max_restarts` is written without one: a limit for a lifetime is a trap. */
+export const RESTART_WINDOW_WHEN_LIMITED = 60 * SECOND;
+
+/** `memory`, when it is written. */
+export const MEMORY = { warn: 0, check_interval: 5 * SECOND } as const;
+
+/** `release_retention`. */
+export const RETENTION = { keep: 10, max_age: 0 } as const;

@@ -1,0 +1,173 @@
+/**
+ * Why a text is not YAML, in our words. Loaded only when a text was refused (or looks as if it should
+ * be): it asks the second parser, `yaml`, which says where and what kind of mistake.
+ *
+ * Invariant: for every text that was refused there is at least one problem with a place.
+ */
+
+import { isCollection, isPair, isScalar, LineCounter, parseDocument, visit } from "yaml";
+import { messageOf } from "../core/failure.ts";
+import type { Problem } from "./problem.ts";
+import type { Source } from "./tree.ts";
+
+/** What is wrong with a text: what stops reading it, and keys that are written twice. */
+export interface SyntaxProblems {
+  fatal: Problem[];
+  duplicates: Problem[];
+}
+
+type Document = ReturnType<typeof parseDocument>;
+type ParseError = Document["errors"][number];
+
+/** Names the mistakes in `source`. `thrown`: what the first parser said, if it refused the text. */
+export function syntaxProblems(source: Source, thrown?: unknown): SyntaxProblems {
+  const found: SyntaxProblems = { fatal: [], duplicates: [] };
+  if (thrown instanceof RangeError) {
+    const fix = "write it flatter";
+    return { ...found, fatal: [at(source, 0, 1, "the document is nested too deeply", fix)] };
+  }
+  const document = parseDocument(source.text, { prettyErrors: false, logLevel: "silent" });
+  for (const mistake of document.errors) {
+    if (mistake.code === "DUPLICATE_KEY") found.duplicates.push(duplicate(source, mistake));
+    else if (found.fatal.length === 0) found.fatal.push(explain(source, mistake, document));
+  }
+  if (found.fatal.length === 0) found.fatal.push(...complexKeys(source, document));
+  const unexplained = found.fatal.length === 0 && found.duplicates.length === 0;
+  if (unexplained && thrown !== undefined) found.fatal.push(asThrown(source, messageOf(thrown)));
+  return found;
+}
+
+function at(
+  source: Source,
+  offset: number,
+  length: number,
+  message: string,
+  fix: string,
+): Problem {
+  return { severity: "error", path: [], at: { source, offset, length }, message, fix };
+}
+
+function duplicate(source: Source, { pos }: ParseError): Problem {
+  const key = /^(?:"[^"\n]*"|'[^'\n]*'|[^\s:,{}]+)/.exec(source.text.slice(pos[0]))?.[0] ?? "";
+  const name = key.replace(/^["']|["']$/g, "");
+  return at(source, pos[0], key.length, `the key "${name}" is written twice`, "remove one of them");
+}
+
+const QUOTES_FIX = "put the whole value in quotes";
+
+function explain(source: Source, mistake: ParseError, document: Document): Problem {
+  const offset = Math.min(mistake.pos[0], source.text.length);
+  const line = lineAt(source.text, offset);
+  const say = (message: string, fix: string, from = offset, length = 1) =>
+    at(source, from, length, message, fix);
+
+  const braces = /(?:^|[:[{,-]\s+)(\{\{|[^\s"'#][^"'#]*?[:[{,]\s*\$\{)/.exec(line.text);
+  if (braces !== null && mistake.code !== "DUPLICATE_KEY") {
+    const found = braces[1].startsWith("{{") ? "{{" : "${";
+    const column = line.text.indexOf(found, braces.index);
+    const where = found === "{{" ? "a value that begins with {{" : "a value inside {…} or […]";
+    const what = found === "{{" ? "must be in quotes" : "that uses ${…} must be in quotes";
+    return say(`${where} ${what}`, QUOTES_FIX, line.start + column, 2);
+  }
+  switch (mistake.code) {
+    case "TAB_AS_INDENT":
+      return say("a tab is used for indentation, YAML allows only spaces", "use spaces");
+    case "MULTIPLE_DOCS":
+      return say("the file holds a second document", "remove the line --- and what follows it");
+    case "BLOCK_AS_IMPLICIT_KEY":
+      return say('there is a second ": " in this value', QUOTES_FIX);
+    case "BAD_SCALAR_START":
+      return say(`a value cannot begin with ${source.text[offset]}`, QUOTES_FIX);
+    case "BAD_INDENT":
+      return say(
+        "the indentation fits no line above",
+        "begin the line in the column of its neighbours",
+      );
+    case "BAD_DQ_ESCAPE":
+      return say(
+        "this backslash sequence is unknown in double quotes",
+        "use single quotes, or write \\\\ for a backslash",
+        offset,
+        2,
+      );
+    case "MISSING_CHAR":
+      if (/quote/.test(mistake.message)) {
+        const from = quoteStart(document, offset);
+        return say("this quote is never closed", "add the closing quote", from ?? offset);
+      }
+  }
+  if (/[Ii]mplicit (?:map )?keys?/.test(mistake.message)) {
+    const from = line.start + (line.text.length - line.text.trimStart().length);
+    const length = line.text.trim().length;
+    return say('this is not of the form "key: value"', 'write it as "key: value"', from, length);
+  }
+  const message = mistake.message.replace(/^./, (first) => first.toLowerCase());
+  return say(`this is not valid YAML: ${message}`, "check quotes, brackets and indentation here");
+}
+
+/** Where the quoted text begins that was still open at the end. */
+function quoteStart(document: Document, end: number): number | undefined {
+  let start: number | undefined;
+  visit(document, {
+    Scalar(_, node) {
+      if (!node.type?.startsWith("QUOTE") || !node.range) return;
+      if (node.range[1] >= end - 1) start ??= node.range[0];
+    },
+  });
+  return start;
+}
+
+/** `{{x}}` without quotes is, to YAML, a map in a map: valid, and never what was meant. */
+function complexKeys(source: Source, document: Document): Problem[] {
+  const found: Problem[] = [];
+  visit(document, {
+    Pair(_, pair) {
+      if (!isPair(pair) || !isCollection(pair.key) || found.length > 0) return;
+      const offset = pair.key.range?.[0] ?? 0;
+      const template = source.text.startsWith("{{", offset - 1);
+      found.push(
+        template
+          ? at(source, offset - 1, 2, "a value that begins with {{ must be in quotes", QUOTES_FIX)
+          : at(source, offset, 1, "a key must be one word, not a list or map", "write a plain key"),
+      );
+    },
+    Scalar(key, node) {
+      // `? x` and an empty key are read differently by different parsers.
+      if (key !== "key" || !isScalar(node) || node.value !== null || found.length > 0) return;
+      if (node.source) return;
+      const offset = node.range?.[0] ?? 0;
+      found.push(at(source, offset, 1, "a key is missing before this colon", "write a key"));
+    },
+  });
+  return found;
+}
+
+/** The first parser's own words, with its place. */
+function asThrown(source: Source, message: string): Problem {
+  const place = /^(.*?) at line (\d+), column (\d+)/.exec(message);
+  const text = (place?.[1] ?? message.split("\n")[0]).replace(/^Cannot [^:]+: /, "");
+  const lines = new LineCounter();
+  parseDocument(source.text, { lineCounter: lines, logLevel: "silent" });
+  const start = place === null ? 0 : lines.lineStarts[Number(place[2]) - 1] ?? 0;
+  const end = lineAt(source.text, start);
+  const tag = end.text.search(/!\S/);
+  if (/\btag\b/.test(text) && tag >= 0) {
+    const length = /^\S+/.exec(end.text.slice(tag))![0].length;
+    return at(source, start + tag, length, "YAML tags are not supported", "remove the tag");
+  }
+  const offset = start + (place === null ? 0 : Number(place[3]) - 1);
+  return at(
+    source,
+    Math.min(offset, source.text.length),
+    1,
+    `this is not valid YAML: ${text}`,
+    "check quotes, brackets and indentation here",
+  );
+}
+
+/** The line that holds `offset`. */
+export function lineAt(text: string, offset: number): { start: number; text: string } {
+  const start = text.lastIndexOf("\n", offset - 1) + 1;
+  const end = text.indexOf("\n", offset);
+  return { start, text: text.slice(start, end < 0 ? undefined : end).replace(/\r$/, "") };
+}

@@ -1,0 +1,123 @@
+/**
+ * Tree against schema: values out, or every complaint at once.
+ *
+ * Two things happen here that a schema library alone does not do. Scalars that YAML typed (`8080`,
+ * `true`) are offered again as the text they were written in where text is wanted. And when there
+ * are mistakes, the file is checked once more without them, so that the rules between keys still
+ * have something to look at.
+ *
+ * Invariant: `problems` has no error exactly when `value` is the whole of what was written.
+ */
+
+import { z } from "zod";
+import { explain, leaves } from "./explain.ts";
+import { keyAt } from "./json_schema.ts";
+import { error, type Problem } from "./problem.ts";
+import {
+  children,
+  find,
+  type Node,
+  type Path,
+  type Scalar,
+  scalars,
+  withEntry,
+  without,
+} from "./tree.ts";
+
+/** Rounds of leaving mistakes out before giving up. */
+const MAX_ROUNDS = 16;
+
+/** What a check found. */
+export interface Checked<T> {
+  /** What is valid of it; undefined when nothing could be saved. */
+  value?: T;
+  problems: Problem[];
+}
+
+/** Checks `node`, found at `base` of the file, against `schema`. */
+export function validate<S extends z.ZodType>(
+  schema: S,
+  node: Node,
+  base: Path = [],
+): Checked<z.output<S>> {
+  const problems: Problem[] = [];
+  let rest = withoutNul(node, base, problems);
+  for (let round = 0; round < MAX_ROUNDS; round++) {
+    const result = parse(schema, rest, base);
+    if (result.success) return { value: result.data, problems };
+    // Later rounds only bring up what hangs on a value that was left out.
+    if (round === 0) problems.push(...explain(schema, result.error.issues, rest, base));
+    const wrong = leaves(result.error.issues, rest).flatMap((issue) =>
+      issue.keys === undefined ? [issue.path] : issue.keys.map((key) => [...issue.path, key])
+    );
+    const saved = wrong.reduce<Node | undefined>((node, at) => leaveOut(node, at, schema), rest);
+    if (saved === undefined) break;
+    rest = saved;
+  }
+  return { problems };
+}
+
+/** The tree without what is wrong at `path`; a required key that is missing gets its example. */
+function leaveOut(root: Node | undefined, path: Path, schema: z.ZodType): Node | undefined {
+  if (root === undefined || path.length === 0) return undefined;
+  if (find(root, path) !== undefined) return without(root, path);
+  const example = keyAt(schema, path)?.example;
+  const owner = find(root, path.slice(0, -1));
+  if (example === undefined || owner?.kind !== "table") return undefined;
+  const text = String(example);
+  const { source } = owner;
+  return withEntry(root, path, { kind: "scalar", value: text, text, source });
+}
+
+function parse<S extends z.ZodType>(schema: S, root: Node, base: Path) {
+  const asText = new Set<Scalar>();
+  for (;;) {
+    const result = schema.safeParse(plain(root, base, asText));
+    if (result.success) return result;
+    const before = asText.size;
+    for (const { path } of leaves(result.error.issues, root)) {
+      const node = find(root, path);
+      if (node?.kind !== "scalar" || typeof node.value === "string") continue;
+      if (node.value !== null) asText.add(node);
+    }
+    if (asText.size === before) return result;
+  }
+}
+
+/** The tree as plain values. Keys without a value count as not written, except where that matters. */
+function plain(node: Node, path: Path, asText: ReadonlySet<Scalar>): unknown {
+  if (node.kind === "scalar") {
+    if (node.value === null && node.expandedFrom !== undefined && isEnv(path)) return "";
+    return asText.has(node) ? node.text : node.value;
+  }
+  if (node.kind === "list") {
+    return node.items.map((item, i) => plain(item, [...path, String(i)], asText));
+  }
+  const result: Record<string, unknown> = Object.create(null);
+  for (const [key, value] of children(node)) {
+    const at = [...path, key];
+    const written = plain(value, at, asText);
+    if (written !== null || isEnv(at) || isProcess(at)) result[key] = written;
+  }
+  return result;
+}
+
+function isEnv(path: Path): boolean {
+  return path.length === 4 && path[0] === "processes" && path[2] === "env";
+}
+
+function isProcess(path: Path): boolean {
+  return path.length === 2 && path[0] === "processes";
+}
+
+/** No program, path or environment can hold a NUL. */
+function withoutNul(node: Node, base: Path, problems: Problem[]): Node {
+  let result = node;
+  for (const [path, { text }] of scalars(node)) {
+    if (!text.includes("\0")) continue;
+    const at = [...base, ...path];
+    problems.push(error(at, "this value contains a NUL character", "remove the \\0"));
+    result = without(result, path);
+  }
+  return result;
+}
