@@ -13,19 +13,21 @@
 import { abortable, sleep } from "../core/clock.ts";
 import { Failure, messageOf } from "../core/failure.ts";
 import type { ExitStatus, PidIdentity, ProcRow } from "../os/system.ts";
-import { AT_REST, type Effect, type Life, type LifeEvent, shown, step } from "./life.ts";
+import { Chronicle } from "./chronicle.ts";
+import { type Effect, shown } from "./life.ts";
 import { MemoryGuard } from "./memory_guard.ts";
+import { Observers } from "./observers.ts";
 import { Pending } from "./pending.ts";
 import { prove, type Verdict } from "./probe.ts";
 import { Remains } from "./remains.ts";
 import { describeGivingUp, Restarts } from "./restart.ts";
 import { launch, type Run } from "./run.ts";
 import { snapshotOf } from "./snapshot.ts";
-import { describeTrouble, startFailure, type Trouble } from "./start_failure.ts";
+import { startFailure } from "./start_failure.ts";
 import { descend, type Descent, killGroup } from "./stop.ts";
+import { Turns } from "./turns.ts";
 import type {
   LiveSettings,
-  OutputRun,
   ProcessHost,
   ProcessSnapshot,
   ProcessSpec,
@@ -48,11 +50,9 @@ export class Process {
   #spec: ProcessSpec;
   #live: LiveSettings;
 
-  #life: Life = AT_REST;
-  readonly #events: LifeEvent[] = [];
-  readonly #listeners = new Set<(subject: Process) => void>();
-  #told: string;
-  #attending = false;
+  readonly #turns: Turns;
+  readonly #observers = new Observers<Process>();
+  readonly #past = new Chronicle();
 
   /** The run that is on; kept until its whole group is gone. */
   #run: Run | undefined;
@@ -63,16 +63,6 @@ export class Process {
   readonly #stops = new Pending<StopReport>();
   /** Milliseconds a run without a probe must stay up to count as proven. */
   #stay = 0;
-
-  // What is told of the past.
-  #output: OutputRun | undefined;
-  #trouble: Trouble | undefined;
-  #reason: string | undefined;
-  #crashRestarts = 0;
-  #memoryRestarts = 0;
-  #lastMemoryRestartAt: string | undefined;
-  #lastStartReason: StartReason | undefined;
-  #exit: ProcessSnapshot["exit"] = null;
   #report: Omit<StopReport, "survivors"> = NOTHING_RAN;
 
   constructor(spec: ProcessSpec, host: ProcessHost) {
@@ -81,7 +71,11 @@ export class Process {
     this.#host = host;
     this.#restarts = new Restarts(host.system.clock);
     this.#remains = new Remains(host.system);
-    this.#told = this.#appearance();
+    this.#turns = new Turns({
+      changed: () => this.#changed(),
+      perform: (effect) => this.#perform(effect),
+      bug: (where, error) => this.#bug(where, error),
+    });
   }
 
   /** What the next start runs. */
@@ -90,12 +84,12 @@ export class Process {
   }
 
   get state(): ProcessState {
-    return shown(this.#life);
+    return shown(this.#turns.life);
   }
 
   /** Proven in this run, and nobody has begun to stop it. */
   get healthy(): boolean {
-    return this.#life.phase === "running";
+    return this.#turns.life.phase === "running";
   }
 
   /** Pid of the leader while it runs. */
@@ -106,11 +100,6 @@ export class Process {
   /** Leader of the group, for as long as any of the group may be alive. */
   get identity(): PidIdentity | undefined {
     return this.#run?.id ?? this.#remains.id;
-  }
-
-  /** Whether it would start again by itself. */
-  get quiesced(): boolean {
-    return this.#life.quiesced;
   }
 
   /**
@@ -133,18 +122,18 @@ export class Process {
   stop(options: StopOptions = {}): Promise<StopReport> {
     const stopped = this.#stops.add();
     if (options.within !== undefined) this.#run?.haste.hurry(options.within);
-    this.#happen({ type: "stop" });
+    this.#turns.take({ type: "stop" });
     return stopped;
   }
 
   /** Shortens a stop that is on: quiet and drain end at once, SIGKILL comes in at most `ms`. */
   hurry(ms: number): void {
-    if (this.#life.phase === "stopping") this.#run?.haste.hurry(ms);
+    if (this.#turns.life.phase === "stopping") this.#run?.haste.hurry(ms);
   }
 
   /** From now on it is not started again by itself (until somebody starts it); it is not stopped. */
   quiesce(): void {
-    this.#happen({ type: "quiesce" });
+    this.#turns.take({ type: "quiesce" });
   }
 
   /** New settings, also for a run and a stop that are on (as far as the stop has not come). */
@@ -166,8 +155,7 @@ export class Process {
    * @returns takes the listener back
    */
   onChange(listener: (subject: Process) => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    return this.#observers.add(listener);
   }
 
   /** Everything there is to know. */
@@ -177,14 +165,9 @@ export class Process {
       state: this.state,
       healthy: this.healthy,
       run: this.#run,
-      restarts: this.#crashRestarts,
-      memoryRestarts: this.#memoryRestarts,
-      lastMemoryRestartAt: this.#lastMemoryRestartAt,
-      lastStartReason: this.#lastStartReason,
-      exit: this.#exit,
-      reason: this.#reason,
+      past: this.#past,
       nextStartAt: this.#restarts.nextAt,
-      logs: this.#output?.recent().slice(-this.#live.output_lines) ?? [],
+      logs: this.#past.output?.recent().slice(-this.#live.output_lines) ?? [],
     }, this.#members());
   }
 
@@ -195,30 +178,30 @@ export class Process {
     if (ended !== undefined) return Promise.reject(ended.reason);
     this.#stay = options.stay ?? 0;
     const started = this.#starts.add();
-    this.#happen({ type, reason, trial: options.supervise === false });
+    this.#turns.take({ type, reason, trial: options.supervise === false });
     return abortable(started, options.signal);
   }
 
-  /** Takes an event, after those that are being dealt with. */
-  #happen(event: LifeEvent): void {
-    if (this.#events.push(event) > 1) return;
-    for (; this.#events.length > 0; this.#events.shift()) this.#turn(this.#events[0]);
+  /** Listeners hear of it first; the daemon's end is listened to while there is something to end. */
+  #changed(): void {
+    this.#tell();
+    const atRest = this.state === "stopped" || this.state === "failed";
+    if (atRest) this.#host.signal.removeEventListener("abort", this.#abandon);
+    else this.#host.signal.addEventListener("abort", this.#abandon);
   }
 
-  #turn(event: LifeEvent): void {
-    const { life, effects } = step(this.#life, event);
-    this.#life = life;
-    this.#attend(life.phase !== "stopped" && life.phase !== "failed");
-    this.#tell();
-    for (const effect of effects) {
-      try {
-        this.#perform(effect);
-      } catch (error) {
-        // A bug of ours must not cost the effects that follow: somebody waits for their answers.
-        this.#bug(`the effect ${effect}`, error);
-      }
-    }
+  #tell(): void {
+    const appearance = `${this.state} ${this.healthy} ${this.identity?.pid}`;
+    const failed = (error: unknown) => this.#bug("a listener of a process", error);
+    this.#observers.tell(this, appearance, failed);
   }
+
+  readonly #abandon = () => {
+    this.#starts.reject(this.#host.signal.reason);
+    this.#run?.over.abort();
+    this.hurry(0);
+    this.quiesce();
+  };
 
   #perform(effect: Effect): void {
     const run = this.#run;
@@ -254,44 +237,11 @@ export class Process {
     }
   }
 
-  /** Tells listeners, if there is anything new to see. */
-  #tell(): void {
-    const appearance = this.#appearance();
-    if (appearance === this.#told) return;
-    this.#told = appearance;
-    for (const listener of [...this.#listeners]) {
-      try {
-        listener(this);
-      } catch (error) {
-        this.#bug("a listener of a process", error);
-      }
-    }
-  }
-
-  #appearance(): string {
-    return `${this.state} ${this.healthy} ${this.identity?.pid}`;
-  }
-
-  /** Listens to the daemon's end, but only while there is something to end. */
-  #attend(active: boolean): void {
-    if (active === this.#attending) return;
-    this.#attending = active;
-    if (active) this.#host.signal.addEventListener("abort", this.#abandon);
-    else this.#host.signal.removeEventListener("abort", this.#abandon);
-  }
-
-  readonly #abandon = () => {
-    this.#starts.reject(this.#host.signal.reason);
-    this.#run?.over.abort();
-    this.hurry(0);
-    this.quiesce();
-  };
-
   // Starting.
 
   #spawn(): void {
     const { emit, memory } = this.#host;
-    const { reason } = this.#life;
+    const { reason } = this.#turns.life;
     this.#restarts.disarm();
     emit("process_starting", { ...this.#name(), reason });
     let run: Run;
@@ -299,24 +249,18 @@ export class Process {
       this.#remains.refuse();
       run = launch(this.#spec, reason, this.#host);
     } catch (error) {
-      this.#trouble = { kind: "unspawned", error };
-      return this.#happen({ type: "unspawned" });
+      this.#past.troubled({ kind: "unspawned", error });
+      return this.#turns.take({ type: "unspawned" });
     }
     this.#run = run;
-    this.#output = run.output;
-    this.#lastStartReason = reason;
-    if (reason === "crash") this.#crashRestarts++;
-    if (reason === "memory") {
-      this.#memoryRestarts++;
-      this.#lastMemoryRestartAt = run.startedAt;
-    }
+    this.#past.began(run);
     run.child.exited.then((status) => this.#exited(run, status));
     const { pid } = run.id;
-    const exceeded = (why: string) => this.#failed("memory", run, why);
+    const exceeded = (reason: string) => this.#failed("memory", run, { reason });
     this.#guard = new MemoryGuard(memory, { pid, name: this.#name(), emit, exceeded });
     this.#guard.apply(this.#live);
     emit("process_started", { ...this.#name(), pid, reason });
-    this.#happen({ type: "spawned" });
+    this.#turns.take({ type: "spawned" });
   }
 
   async #prove(run: Run): Promise<void> {
@@ -332,28 +276,28 @@ export class Process {
       verdict = { proven: false, reason: messageOf(error), port_taken: false };
     }
     if (signal.aborted) return;
-    if (!verdict.proven) {
-      return this.#failed("unproven", run, verdict.reason, verdict.port_taken);
-    }
-    this.#reason = undefined;
+    if (!verdict.proven) return this.#failed("unproven", run, verdict);
+    this.#past.proven();
     emit("process_ready", { ...this.#name(), pid: run.id.pid, ms: run.upMs });
-    this.#happen({ type: "proven" });
+    this.#turns.take({ type: "proven" });
   }
 
   /** The program runs, but not as it should. */
-  #failed(type: "unproven" | "memory", run: Run, reason: string, port_taken = false): void {
-    this.#trouble = { kind: "unproven", run, reason, port_taken };
-    this.#reason = reason;
-    this.#happen({ type });
+  #failed(
+    type: "unproven" | "memory",
+    run: Run,
+    why: { reason: string; port_taken?: boolean },
+  ): void {
+    this.#past.troubled({ kind: "unproven", run, port_taken: false, ...why });
+    this.#turns.take({ type });
   }
 
   /** Reports the attempt that just failed, and refuses whoever waits for it. */
   async #failStart(): Promise<void> {
     const { system, emit } = this.#host;
     const starts = this.#starts.take();
-    const trouble = this.#trouble!;
+    const trouble = this.#past.trouble!;
     const name = this.#name();
-    this.#reason = describeTrouble(trouble);
     try {
       const failure = await startFailure(this.#spec, this.#live.probe, trouble, system);
       // The command line may hold secrets, and events go to logs.
@@ -369,16 +313,11 @@ export class Process {
   // Ending.
 
   #exited(run: Run, status: ExitStatus): void {
-    run.ended(status);
-    this.#exit = run.exit!;
     const current = run === this.#run;
-    const wanted = !current || this.#life.phase === "stopping";
-    if (!wanted) {
-      this.#reason = run.ending;
-      this.#trouble = { kind: "ended", run };
-    }
+    const wanted = !current || this.#turns.life.phase === "stopping";
+    this.#past.ended(run, status, wanted);
     this.#restarts.ran(this.#live.restart, run.upMs);
-    if (current) this.#happen({ type: "exited" });
+    if (current) this.#turns.take({ type: "exited" });
     const { code, signal } = status;
     const facts = { pid: run.id.pid, code, signal, wanted, up_ms: run.upMs };
     this.#host.emit("process_exited", { ...this.#name(), ...facts });
@@ -388,7 +327,7 @@ export class Process {
   async #end(run: Run, work: () => Promise<Descent>): Promise<void> {
     const { system: { clock }, emit, signal } = this.#host;
     const since = clock.now();
-    const wanted = this.#life.phase === "stopping";
+    const wanted = this.#turns.life.phase === "stopping";
     run.over.abort();
     this.#guard?.end();
     let descent: Descent;
@@ -402,13 +341,13 @@ export class Process {
     const ms = Math.round(clock.now() - since);
     run.output.end();
     if (survivors.length > 0) {
-      this.#reason = `pid ${survivors.join(", ")} outlived SIGKILL`;
+      this.#past.reason = `pid ${survivors.join(", ")} outlived SIGKILL`;
       this.#remains.keep(run.id, () => this.#tell(), signal);
       emit("process_stop_failed", { ...this.#name(), pids: survivors });
     } else if (wanted) emit("process_stopped", { ...this.#name(), ms });
     this.#run = undefined;
     this.#report = { killed, exit: run.exit ?? null, ms };
-    this.#happen({ type: "gone" });
+    this.#turns.take({ type: "gone" });
   }
 
   #descend(run: Run): Promise<Descent> {
@@ -431,20 +370,14 @@ export class Process {
   #retry(): void {
     const { emit } = this.#host;
     const policy = this.#live.restart;
-    const plan = this.#restarts.plan(policy, () => this.#happen({ type: "due" }));
+    const plan = this.#restarts.plan(policy, () => this.#turns.take({ type: "due" }));
     if ("delay_ms" in plan) {
-      const { delay_ms } = plan;
-      emit("process_restart_scheduled", {
-        ...this.#name(),
-        delay_ms,
-        restarts: this.#crashRestarts,
-      });
-      return;
+      const { restarts } = this.#past;
+      return emit("process_restart_scheduled", { ...this.#name(), ...plan, restarts });
     }
-    const { tries } = plan;
-    this.#reason = `${describeGivingUp(tries, policy)}; last: ${this.#reason}`;
-    emit("process_gave_up", { ...this.#name(), tries, window_ms: policy.window });
-    this.#happen({ type: "spent" });
+    this.#past.reason = `${describeGivingUp(plan.tries, policy)}; last: ${this.#past.reason}`;
+    emit("process_gave_up", { ...this.#name(), ...plan, window_ms: policy.window });
+    this.#turns.take({ type: "spent" });
   }
 
   // Looking.

@@ -6,15 +6,10 @@
  */
 
 import type { ProcRow } from "../os/system.ts";
+import type { Chronicle } from "./chronicle.ts";
 import { residentBytes } from "./memory.ts";
 import type { Run } from "./run.ts";
-import type {
-  OutputLine,
-  ProcessSnapshot,
-  ProcessSpec,
-  ProcessState,
-  StartReason,
-} from "./types.ts";
+import type { OutputLine, ProcessSnapshot, ProcessSpec, ProcessState } from "./types.ts";
 
 /** What a process knows of itself. */
 export interface Facts {
@@ -23,19 +18,15 @@ export interface Facts {
   healthy: boolean;
   /** The run that is on, or whose group is not gone yet. */
   run: Run | undefined;
-  restarts: number;
-  memoryRestarts: number;
-  lastMemoryRestartAt: string | undefined;
-  lastStartReason: StartReason | undefined;
-  exit: ProcessSnapshot["exit"];
-  reason: string | undefined;
+  past: Chronicle;
   nextStartAt: string | undefined;
   logs: OutputLine[];
 }
 
 /** @param members living members of its group, empty when nothing runs */
 export function snapshotOf(facts: Facts, members: ProcRow[]): ProcessSnapshot {
-  const { run, exit } = facts;
+  const { run, past } = facts;
+  const { exit } = past;
   const spec = run?.spec ?? facts.spec;
   const alive = run?.alive ? run : undefined;
   return {
@@ -47,17 +38,17 @@ export function snapshotOf(facts: Facts, members: ProcRow[]): ProcessSnapshot {
     cwd: spec.cwd,
     ...(alive && { pid: alive.id.pid, started_at: alive.startedAt, uptime_ms: alive.upMs }),
     ...(spec.port !== undefined && { port: spec.port }),
-    restarts: facts.restarts,
-    memory_restarts: facts.memoryRestarts,
-    ...(facts.lastMemoryRestartAt && { last_memory_restart_at: facts.lastMemoryRestartAt }),
-    ...(facts.lastStartReason && { last_start_reason: facts.lastStartReason }),
+    restarts: past.restarts,
+    memory_restarts: past.memoryRestarts,
+    ...(past.lastMemoryRestartAt && { last_memory_restart_at: past.lastMemoryRestartAt }),
+    ...(past.lastStartReason && { last_start_reason: past.lastStartReason }),
     ...(members.length > 0 && { rss_bytes: residentBytes(members) }),
     children: members
       .map(({ pid, command, rss_bytes }) => ({ pid, command, rss_bytes }))
       .sort((a, b) => a.pid - b.pid),
     exit,
     ...(exit && !alive && { exit_code: exit.code, exit_signal: exit.signal }),
-    ...(facts.reason !== undefined && { reason: facts.reason }),
+    ...(past.reason !== undefined && { reason: past.reason }),
     ...(facts.nextStartAt !== undefined && { next_start_at: facts.nextStartAt }),
     logs: facts.logs,
   };

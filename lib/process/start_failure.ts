@@ -49,7 +49,7 @@ export async function startFailure(
   trouble: Trouble,
   system: System,
 ): Promise<Failure> {
-  const facts = factsOf(spec, trouble);
+  const facts = factsOf(trouble.kind === "unspawned" ? spec : trouble.run.spec, trouble);
   if (trouble.kind === "unspawned") {
     const cause = trouble.error instanceof Failure ? trouble.error : undefined;
     return new Failure(`cannot start "${spec.instance}": ${messageOf(trouble.error)}`, {
@@ -75,8 +75,8 @@ export async function startFailure(
   };
   return new Failure(`cannot start "${spec.instance}": ${sentence(trouble, probe, port_taken)}`, {
     fix: port_taken
-      ? `end the program that holds port ${spec.port}, or give a range of ports`
-      : fixFor(trouble, spec, probe),
+      ? `end the program that holds port ${run.spec.port}, or give a range of ports`
+      : fixFor(trouble, run.spec, probe),
     detail: { ...detail },
   });
 }
