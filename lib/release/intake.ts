@@ -6,6 +6,7 @@
  */
 
 import type { Draining } from "../core/gate.ts";
+import type { UpstreamSet } from "../http/mod.ts";
 
 /** What a generation is built from. */
 export interface ReleaseContext {
@@ -14,6 +15,12 @@ export interface ReleaseContext {
   /** The resolved real path of the release. */
   readonly release_path: string;
   readonly revision: string;
+  /** Its programs that listen on a port themselves; complete once they are proven. */
+  readonly upstreams: UpstreamSet;
+  /** Whether an upstream that is not ready may come back by itself. */
+  readonly hopeful: boolean;
+  /** Called whenever an upstream became ready or unready, or hope changed. */
+  onReadiness: (() => void) | undefined;
 }
 
 /** How a drain ended. */

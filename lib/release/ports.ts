@@ -7,9 +7,10 @@
 
 import { Failure } from "../core/failure.ts";
 import type { PortRange } from "../config/config.ts";
+import type { PortState } from "../os/system.ts";
 
 /** Whether a listener could be bound now (lib/os answers this). */
-export type PortProbe = (host: string, port: number) => "free" | "in_use" | { failed: string };
+export type PortProbe = (host: string, port: number) => PortState;
 
 /** A free port the system chooses. */
 export type EphemeralPort = (host: string) => number;
@@ -50,7 +51,7 @@ export class PortTable {
       if (verdict === "in_use") inUse++;
       else {
         refused++;
-        sample = verdict.failed;
+        sample = verdict.refused;
       }
     }
     throw noneFree(owner, range, host, { reserved, inUse, refused, sample }, this.#owners);

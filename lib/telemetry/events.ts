@@ -22,12 +22,13 @@ export interface Events {
   daemon_stopped: { exit: number };
   signal_received: { signal: string; effect: string };
   internal_error: { where: string; error: string; stack?: string };
-  log_reopened: { file: string };
+  log_reopened: { file: string; error?: string };
   log_reopen_failed: { file: string; error: string };
   log_lost: { lines: number; reason: string };
   follower_dropped: { of: "events" | "logs" };
   listener_bound: { name: string; address: string };
   listener_closed: { name: string; address: string };
+  drain_cut: { connections: number; budget_ms: number };
   control_listening: { path: string };
   control_error: { error: string; route?: string };
   config_reloaded: { changes: string[] };
@@ -94,6 +95,7 @@ const LEVELS: Partial<Record<EventName, Level>> = {
   deploy_progress: "debug",
   restore_failed: "error",
   port_retry: "warn",
+  drain_cut: "warn",
   process_starting: "debug",
   process_start_failed: "error",
   process_restart_scheduled: "warn",

@@ -1,0 +1,267 @@
+/**
+ * The composition root: everything a daemon is made of is created here, from top to bottom, and taken
+ * apart in the reverse order.
+ *
+ * | step               | when it fails                                                      |
+ * | ------------------ | ------------------------------------------------------------------ |
+ * | configuration      | exit 3, nothing was touched                                        |
+ * | directories, locks | exit 1, or 5 when a daemon lives                                   |
+ * | logs, listeners    | exit 1: one sentence                                               |
+ * | release asked for  | exit 1: everything started is stopped                              |
+ * | release remembered | stays up (503), says why, tries again                              |
+ * | control socket     | exit 1; it opens last: whoever reaches it finds everything in place |
+ *
+ * Invariant: whatever fails at whatever step, what was made before is taken apart, and no child is
+ * left behind.
+ */
+
+import { join } from "@std/path";
+import { sections } from "../../plugins/registry.ts";
+import type { Config } from "../config/config.ts";
+import { readDotenv, readOrFail } from "../config/mod.ts";
+import { type Control, openControl } from "../control/server.ts";
+import { Exit, type ExitCode, Failure, messageOf } from "../core/failure.ts";
+import { VERSION } from "../core/version.ts";
+import { raiseFileLimit } from "../os/limits.ts";
+import { ServiceNotice } from "../os/notify.ts";
+import { realSystem } from "../os/real.ts";
+import type { Machine } from "../os/system.ts";
+import { MemoryWatch } from "../process/memory.ts";
+import { openOutput } from "../process/output.ts";
+import type { OutputSink } from "../process/types.ts";
+import { Fleet } from "../release/fleet.ts";
+import { ForwardIntake } from "../release/forward_intake.ts";
+import type { Ground } from "../release/ground.ts";
+import { History } from "../release/history.ts";
+import { Orphans } from "../release/orphans.ts";
+import { PidBook } from "../release/pid_book.ts";
+import { PortTable } from "../release/ports.ts";
+import { Standing } from "../release/standing.ts";
+import type { Emit } from "../telemetry/events.ts";
+import { Journal } from "../telemetry/journal.ts";
+import { Log } from "../telemetry/log.ts";
+import { claim } from "./claim.ts";
+import type { Context } from "./context.ts";
+import { inheritable } from "./environment.ts";
+import { firstRelease, restoration } from "./first_release.ts";
+import { catchStrays } from "./last_resort.ts";
+import { operations, reload } from "./operations.ts";
+import type { Ready, ServeOptions } from "./options.ts";
+import { type Paths, pathsOf } from "./paths.ts";
+import { listenToSignals } from "./signals.ts";
+import { drainIntakes, endLeftovers, hurry, stopping, stopProcesses } from "./stop.ts";
+import { Teardown } from "./teardown.ts";
+import { Turn } from "./turn.ts";
+import { ServiceManager } from "./service_manager.ts";
+
+/** Grace of orphans and hurried stops when the configuration has no proxy section. */
+const FORCE_STOP = 10_000;
+
+/** The longest a step of the end may take that does not bound itself, ms. */
+const STEP_LIMIT = 10_000;
+
+/**
+ * Runs a daemon from its start to its end.
+ *
+ * @returns the exit code of a daemon that was up
+ * @throws Failure when it does not come up
+ */
+export async function runDaemon(options: ServeOptions): Promise<ExitCode> {
+  const machine = realSystem({ adoptOrphans: true });
+  const { clock } = machine;
+  const started = { wall: clock.wall(), now: clock.now() };
+  const teardown = new Teardown(clock);
+  let control: Control | undefined;
+  try {
+    const ownEnv = Deno.env.toObject();
+    const { file, overrides, dotenv } = options;
+    const env = dotenv === undefined ? ownEnv : { ...await readDotenv(dotenv), ...ownEnv };
+    const read = () => readOrFail({ file, env: ownEnv, overrides, dotenv }, sections());
+    const config = await read();
+    const paths = pathsOf(config, ownEnv, Deno.uid() ?? 0);
+    const claimed = claim(paths, config.control, machine, options.pid_file);
+    teardown.add("locks", () => claimed.release());
+    let unlisten = () => {};
+    teardown.add("signals", () => unlisten());
+    Deno.chdir("/");
+
+    const log = Log.open({ clock, level: "info", file: options.log_file });
+    teardown.add("log", () => log[Symbol.asyncDispose](), STEP_LIMIT);
+    const journal = new Journal(clock, log);
+    const { emit } = journal;
+    const strays = catchStrays(emit);
+    teardown.add("last resort", () => strays.remove());
+    emit("daemon_started", { pid: Deno.pid, version: VERSION, config: config.file });
+    for (const message of config.warnings) emit("config_warning", { message });
+    raiseFileLimit();
+    const manager = new ServiceManager({ clock }, new ServiceNotice(ownEnv, Deno.pid));
+    teardown.add("service manager", () => manager.close());
+
+    const { log_dir, spool_dir } = paths;
+    const output = openOutput({ log_dir, spool_dir, clock, emit });
+    teardown.add("output", () => output[Symbol.asyncDispose](), STEP_LIMIT);
+    teardown.add("output read to its end", () => output.settle(), STEP_LIMIT);
+
+    const root = new AbortController();
+    const ground = groundOf(config, paths, env, machine, emit, output.sink, root.signal);
+    const proxy = new ForwardIntake(config, machine, emit);
+    const history = new History(join(paths.state_dir, "state.json"), config.application);
+    const remembered = history.read();
+    const fleet = new Fleet(ground, [proxy], new Standing(ground), history, remembered, config);
+    teardown.add("retention", () => fleet.close());
+    const context: Context = {
+      machine,
+      clock,
+      emit,
+      journal,
+      output,
+      paths,
+      fleet,
+      proxy,
+      manager,
+      turn: new Turn(clock),
+      restore: restoration({ clock, emit }, () => context),
+      read,
+      started,
+      counters: () => ({ internal_errors: strays.count(), ...journal.stats(), ...output.stats() }),
+      hurried: undefined,
+      state: "starting",
+      config,
+    };
+    teardown.add("leftovers", () => endLeftovers(context));
+    teardown.add("processes", async () => raise(await stopProcesses(context)));
+    teardown.add("intakes", () => drainIntakes(context));
+
+    const ended = Promise.withResolvers<void>();
+    const end = endOf(context, teardown, () => root.abort(stopping()), ended.resolve);
+    unlisten = listenToSignals({
+      end(signal, times) {
+        if (times === 1) void end(signal);
+        else hurry(context, times === 2 ? forceStopTimeout(context.config) : 0);
+      },
+      reload: () => void reloadFromSignal(context),
+      reopenLogs: () => void reopenLogs(context, log),
+    }, emit);
+
+    for (const intake of fleet.intakes) await intake.start();
+    followOrphans(context);
+    manager.extend(config.proxy?.health.timeout ?? 0);
+    await firstRelease(context, options.release, remembered.live);
+    if (context.state === "starting") {
+      control = await openControl({
+        path: paths.socket,
+        mode: config.control.mode,
+        owner: claimed.owner.uid,
+        group: claimed.owner.gid,
+        operations: operations(context, end),
+        emit,
+        clock,
+      });
+      context.state = "running";
+      const ready = readiness(context);
+      manager.ready(`live: ${ready.active_release_id ?? "no release yet"}`);
+      emit("daemon_ready", { started_in_ms: Math.round(clock.now() - started.now) });
+      options.onReady(ready);
+    }
+    await ended.promise;
+    return Exit.done;
+  } catch (error) {
+    const wrong = await teardown.run();
+    if (error instanceof Failure && wrong.length === 0) throw error;
+    throw new Failure([messageOf(error), ...wrong].join("; "), { cause: error });
+  } finally {
+    await control?.close();
+    machine[Symbol.dispose]();
+  }
+}
+
+/** The one end of a daemon, whoever asks for it first. @throws Failure naming what could not be ended */
+function endOf(
+  context: Context,
+  teardown: Teardown,
+  abort: () => void,
+  done: () => void,
+): (why: string) => Promise<void> {
+  let ending: Promise<void> | undefined;
+  const end = async (why: string) => {
+    context.state = "stopping";
+    context.emit("daemon_stopping", { reason: why });
+    context.manager.stopping(context.config.proxy?.drain_timeout ?? 0);
+    context.restore.forget();
+    context.turn.close(stopping());
+    const wrong = await teardown.run();
+    abort();
+    done();
+    raise(wrong);
+  };
+  return (why) => ending ??= end(why);
+}
+
+/** @throws Failure with all sentences, when there are any */
+function raise(wrong: readonly string[]): void {
+  if (wrong.length > 0) throw new Failure(`the daemon ended, but: ${wrong.join("; ")}`);
+}
+
+function forceStopTimeout(config: Config): number {
+  return config.proxy?.force_stop_timeout ?? FORCE_STOP;
+}
+
+function groundOf(
+  config: Config,
+  paths: Paths,
+  env: Record<string, string>,
+  machine: Machine,
+  emit: Emit,
+  output: OutputSink,
+  signal: AbortSignal,
+): Ground {
+  const file = join(paths.state_dir, "processes.json");
+  const left = PidBook.read(file);
+  const book = new PidBook(file, emit);
+  return {
+    system: machine,
+    clock: machine.clock,
+    emit,
+    output,
+    memory: new MemoryWatch(machine),
+    ports: new PortTable(machine.portState, machine.ephemeralPort),
+    book,
+    orphans: new Orphans(left, machine, book, emit, forceStopTimeout(config)),
+    env: inheritable(env),
+    signal,
+  };
+}
+
+/** Reads on what processes of a dead daemon still print, until they are gone. */
+function followOrphans({ output, fleet }: Context): void {
+  const { orphans } = fleet.ground;
+  const runs = output.recover(({ instance, release }) => orphans.has(instance, release));
+  for (const { instance, release, run } of runs) {
+    orphans.whenGone(instance, release, () => run.end());
+  }
+}
+
+async function reloadFromSignal(context: Context): Promise<void> {
+  try {
+    await context.manager.reloading(() => reload(context));
+  } catch (error) {
+    context.emit("config_rejected", { error: messageOf(error), trigger: "SIGHUP" });
+  }
+}
+
+async function reopenLogs({ output, emit }: Context, log: Log): Promise<void> {
+  for (const { file, error } of [...await log.reopen(), ...await output.reopen()]) {
+    emit("log_reopened", error === undefined ? { file } : { file, error });
+  }
+}
+
+function readiness({ paths, proxy, fleet }: Context): Ready {
+  const { state, address } = proxy.snapshot();
+  return {
+    ready: true,
+    pid: Deno.pid,
+    socket: paths.socket,
+    addresses: state === "open" ? [address] : [],
+    active_release_id: fleet.active?.release_id ?? null,
+  };
+}

@@ -1,0 +1,54 @@
+/**
+ * What is live when the daemon comes up: the release asked for, else the one remembered, else none.
+ *
+ * Invariant: what a dead daemon left running is stopped once something is live in its place, or at
+ * once when nothing will be.
+ */
+
+import { deploy, type Order, type Tell } from "../release/deploy.ts";
+import type { ReleaseRecord } from "../release/types.ts";
+import type { Context } from "./context.ts";
+import { Restore } from "./restore.ts";
+
+/** Nobody watches the start of a daemon step by step; the journal has it all. */
+const UNTOLD: Tell = () => {};
+
+/**
+ * @param asked the release of the command line
+ * @param remembered the release that was live when the daemon before this one ended
+ * @throws Failure when the release asked for cannot be made live
+ */
+export async function firstRelease(
+  context: Context,
+  asked: { path: string; id?: string; revision?: string } | undefined,
+  remembered: ReleaseRecord | null,
+): Promise<void> {
+  const { orphans } = context.fleet.ground;
+  if (asked !== undefined) {
+    const { path: release_path, id: release_id, revision } = asked;
+    await goLive(context, { kind: "deploy", release_path, release_id, revision });
+  } else if (remembered !== null) await context.restore.run(remembered);
+  void orphans.clear();
+}
+
+/** The restoration of this daemon; `context` is asked late, because it holds the restoration. */
+export function restoration(
+  base: Pick<Context, "clock" | "emit">,
+  context: () => Context,
+): Restore {
+  const attempt = ({ release_path, release_id, revision, lineage }: ReleaseRecord) =>
+    goLive(context(), { kind: "restore", release_path, release_id, revision, lineage });
+  const wanted = () => context().fleet.active === undefined && context().state !== "stopping";
+  return new Restore(base.clock, base.emit, attempt, wanted);
+}
+
+async function goLive(
+  { turn, fleet, config }: Context,
+  target: Omit<Order, "config" | "adopt">,
+): Promise<void> {
+  const order: Order = { ...target, config, adopt: () => {} };
+  await turn.run(
+    `${target.kind} ${target.release_id ?? target.release_path}`,
+    (signal) => deploy(fleet, order, UNTOLD, signal),
+  );
+}

@@ -1,0 +1,155 @@
+/**
+ * What operators can ask of the daemon. Each operation is short: it takes its turn and calls the
+ * floor below.
+ *
+ * Invariant: everything that changes processes or configuration takes a turn; everything that only
+ * looks does not, so that looking works while a change hangs.
+ */
+
+import { isAbsolute } from "@std/path";
+import { Exit, Failure } from "../core/failure.ts";
+import type {
+  DeployRequest,
+  DeployResult,
+  EventsQuery,
+  LogsQuery,
+  Operations,
+  Progress,
+  ReloadResult,
+  RestartRequest,
+  RestartResult,
+  RollbackRequest,
+  ScaleRequest,
+  ScaleResult,
+  Status,
+  StopRequest,
+} from "../control/operations.ts";
+import type { Tell } from "../release/deploy.ts";
+import { releaseDirectory } from "../release/fleet.ts";
+import { restart, scale } from "../release/restart.ts";
+import { stopRelease } from "../release/stop_release.ts";
+import type { Context } from "./context.ts";
+import { health, status } from "./status.ts";
+import { planned, type Target, transition } from "./transition.ts";
+
+/** Does nothing with progress: for operations that have nobody to tell. */
+const UNTOLD: Tell = () => {};
+
+/** @param shutdown ends the daemon; resolves when everything it promises is done */
+export function operations(context: Context, shutdown: (why: string) => Promise<void>): Operations {
+  const { fleet, turn } = context;
+
+  async function goLive(
+    name: string,
+    target: () => Target,
+    wait: boolean | undefined,
+    progress: (step: Progress) => void,
+  ): Promise<DeployResult> {
+    const began = context.clock.now();
+    const tell: Tell = (step, message) =>
+      progress({ type: "progress", ms: Math.round(context.clock.now() - began), step, message });
+    const deployed = await turn.run(
+      name,
+      async (signal) => (await transition(context, target(), tell, signal)).deployed!,
+      (behind) => tell("queued", `waiting for: ${behind}`),
+    );
+    context.restore.forget();
+    if (!wait) return deployed.result;
+    await deployed.retired;
+    return { ...deployed.result, drained: true };
+  }
+
+  return {
+    health: () => health(context),
+    status: () => status(context),
+
+    deploy(request: DeployRequest, progress): Promise<DeployResult> {
+      const { release_path, release_id, revision, wait } = request;
+      if (!isAbsolute(release_path)) {
+        throw new Failure(`the release path "${release_path}" is relative`, {
+          exit: Exit.usage,
+          fix: "send an absolute path: the daemon has another working directory than you",
+        });
+      }
+      checkName("release_id", release_id);
+      const path = releaseDirectory(release_path);
+      const name = `deploy ${release_id ?? revision ?? path}`;
+      const target: Target = { kind: "deploy", release_path: path, release_id, revision };
+      return goLive(name, () => target, wait, progress);
+    },
+
+    rollback(request: RollbackRequest, progress): Promise<DeployResult> {
+      // Which release that is may change while this waits in line, so it is looked up at its turn.
+      const target = (): Target => {
+        const { record } = fleet.rollbackTarget(request.release_id);
+        const { release_path, release_id, revision, lineage } = record;
+        return { kind: "rollback", release_path, release_id, revision, lineage };
+      };
+      target();
+      return goLive(`rollback ${request.release_id ?? ""}`.trim(), target, request.wait, progress);
+    },
+
+    async stop({ release_id, now }: StopRequest): Promise<Status> {
+      await turn.run(`stop ${release_id ?? ""}`.trim(), async () => {
+        context.restore.forget();
+        await stopRelease(fleet, release_id, now === true);
+      });
+      return status(context);
+    },
+
+    async restart(request: RestartRequest): Promise<RestartResult> {
+      const name = `restart ${request.process ?? request.policy ?? ""}`.trim();
+      const restarted = await turn.run(name, (signal) => restart(fleet, request, signal));
+      return { status: "success", restarted };
+    },
+
+    async scale({ name, count }: ScaleRequest): Promise<ScaleResult> {
+      const previous = await turn.run(
+        `scale ${name} ${count}`,
+        (signal) => scale(fleet, name, count, signal),
+      );
+      return { status: "success", name, count, previous };
+    },
+
+    reload(): Promise<ReloadResult> {
+      return reload(context);
+    },
+
+    async plan(): Promise<ReloadResult> {
+      const { next, changes } = await planned(context);
+      return { status: "success", changes, warnings: next.warnings, errors: [] };
+    },
+
+    async shutdown() {
+      await shutdown("shutdown was asked for");
+      return { status: "success", message: "everything is stopped" };
+    },
+
+    events: (query: EventsQuery, signal) => context.journal.query(query, signal),
+    logs: (query: LogsQuery, signal) => context.output.store.query(query, signal),
+  };
+}
+
+/** Reload, for the control API and SIGHUP. @throws Failure; nothing has changed then */
+export async function reload(context: Context): Promise<ReloadResult> {
+  const done = await context.turn.run(
+    "reload",
+    (signal) => transition(context, undefined, UNTOLD, signal),
+  );
+  return {
+    status: "success",
+    changes: done.changes,
+    active_release_id: context.fleet.active?.release_id ?? null,
+    warnings: context.config.warnings,
+    errors: done.errors,
+  };
+}
+
+/** An id becomes part of file names and tables. @throws Failure */
+function checkName(field: string, value: string | undefined): void {
+  if (value === undefined || /^[A-Za-z0-9][A-Za-z0-9._~+-]{0,199}$/.test(value)) return;
+  throw new Failure(`${field} "${value}" is not usable as a name`, {
+    exit: Exit.usage,
+    fix: "use letters, digits and . _ - + ~, beginning with a letter or digit, 200 at most",
+  });
+}

@@ -1,0 +1,77 @@
+/**
+ * The end of a daemon, in the order that loses nothing: no new work, what is held is finished within
+ * the drain budget, then every process stops, what others depend on last.
+ *
+ * Invariant: bounded. Without hurry by the drain budget plus the stop ladders; `hurry` shortens all
+ * of them at any moment.
+ */
+
+import { Failure } from "../core/failure.ts";
+import type { StopOptions } from "../process/types.ts";
+import type { Context } from "./context.ts";
+
+/** Why work that is under way ends. */
+export function stopping(): Failure {
+  return new Failure("the daemon is shutting down", {
+    fix: "start it again with `supervisor serve`",
+  });
+}
+
+/** Takes no more work in and finishes what is held. */
+export async function drainIntakes({ fleet, config, emit }: Context): Promise<void> {
+  const budget = config.proxy?.drain_timeout ?? 0;
+  const drained = await Promise.all(fleet.intakes.map((intake) => intake.drain(budget)));
+  const cut = drained.reduce((sum, one) => sum + one.cut, 0);
+  if (cut > 0) {
+    emit("drain_cut", { connections: cut, budget_ms: budget });
+  }
+}
+
+/** Stops every process of every release, then singletons, then services. */
+export async function stopProcesses(context: Context): Promise<string[]> {
+  const { fleet, turn } = context;
+  await turn.idle;
+  const releases = fleet.releases.filter((release) => release.state !== "stopped");
+  for (const release of releases) {
+    release.quiesce();
+    for (const draining of release.drainings) draining.cut();
+  }
+  const left = await Promise.all(releases.map((one) => one.stop(undefined, hasteOf(context))));
+  left.push(await fleet.standing.stop(hasteOf(context)));
+  for (const release of releases) release.become("stopped");
+  return left.filter((failure) => failure !== undefined).map((failure) => failure.message);
+}
+
+/**
+ * Ends what is left of anybody after all groups were stopped: orphans of an earlier daemon, and
+ * descendants that escaped from their groups and came back to us as their reaper.
+ */
+export async function endLeftovers({ fleet, machine, emit }: Context): Promise<void> {
+  await fleet.ground.orphans.clear();
+  const left = machine.descendants();
+  if (left.length === 0) return;
+  for (const { pid, start } of left) {
+    machine.signal({ pid, start, boot_id: machine.bootId }, "SIGKILL");
+  }
+  emit("process_leftovers_killed", { process: "(escaped)", pids: left.map((row) => row.pid) });
+}
+
+/**
+ * Every budget of the end, running or yet to come, becomes at most `ms` milliseconds from now; 0
+ * kills at once.
+ */
+export function hurry(context: Context, ms: number): void {
+  const { fleet, proxy, clock } = context;
+  context.hurried = clock.now() + ms;
+  clock.timer(ms, () => proxy.cut());
+  const slots = [...fleet.standing.slots, ...fleet.releases.flatMap((release) => release.slots)];
+  for (const slot of slots) slot.process.hurry(ms);
+  for (const release of fleet.releases) {
+    for (const draining of release.drainings) draining.within(ms);
+  }
+}
+
+/** How a stop that begins now is to be taken, after somebody was in a hurry. */
+function hasteOf({ hurried, clock }: Context): StopOptions {
+  return hurried === undefined ? {} : { within: Math.max(0, hurried - clock.now()) };
+}

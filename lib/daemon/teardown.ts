@@ -1,0 +1,42 @@
+/**
+ * What has to be done before the daemon may exit, in the reverse order of its making.
+ *
+ * Invariant: every step runs exactly once, whatever happened to the steps before it; a step that
+ * fails or takes longer than it may is named and the next one runs.
+ */
+
+import { type Clock, within } from "../core/clock.ts";
+import { messageOf } from "../core/failure.ts";
+
+interface Step {
+  name: string;
+  run: () => Promise<void> | void;
+  /** Milliseconds; undefined: the step bounds itself. */
+  limit?: number;
+}
+
+/** The steps registered so far. */
+export class Teardown {
+  readonly #steps: Step[] = [];
+
+  constructor(readonly clock: Clock) {}
+
+  /** Registers a step; the last one registered runs first. */
+  add(name: string, run: () => Promise<void> | void, limit?: number): void {
+    this.#steps.push({ name, run, limit });
+  }
+
+  /** Runs and forgets all steps. @returns what went wrong, one sentence each */
+  async run(): Promise<string[]> {
+    const errors: string[] = [];
+    for (let step = this.#steps.pop(); step !== undefined; step = this.#steps.pop()) {
+      try {
+        const result = await within(this.clock, step.limit, Promise.resolve(step.run()));
+        if (!result.done) errors.push(`${step.name}: not finished after ${step.limit} ms`);
+      } catch (error) {
+        errors.push(`${step.name}: ${messageOf(error)}`);
+      }
+    }
+    return errors;
+  }
+}

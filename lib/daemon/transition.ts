@@ -1,0 +1,157 @@
+/**
+ * From the configuration in force and the live release to the next of either or both: deploy,
+ * rollback and reload are this one function with different targets.
+ *
+ * | what differs                           | what happens                                          |
+ * | -------------------------------------- | ----------------------------------------------------- |
+ * | something that cannot change (refused) | nothing; the failure names every such field           |
+ * | an address                             | bound first, taken with the swap, let go on failure   |
+ * | processes of the release, or a target  | a new generation by build → prove → swap → drain      |
+ * | services, singletons                   | replaced after the swap; failures are named           |
+ * | live settings                          | taken on with the swap                                |
+ *
+ * Invariant: a failure before the swap changes nothing, neither configuration nor release.
+ */
+
+import { compare } from "../config/mod.ts";
+import type { Change, Config } from "../config/config.ts";
+import { Failure, messageOf } from "../core/failure.ts";
+import { deploy, type Deployed, type Order, type Tell } from "../release/deploy.ts";
+import { standingProcesses } from "../release/fleet.ts";
+import type { Context } from "./context.ts";
+
+/** A release to make live; undefined: only what the configuration asks for. */
+export type Target = Omit<Order, "config" | "adopt" | "replace">;
+
+/** What a transition did. */
+export interface Transition {
+  changes: Change[];
+  deployed?: Deployed;
+  /** What failed after the swap. */
+  errors: string[];
+}
+
+/** The configuration as it is on disk now, and how it differs. @throws Failure when it is bad. */
+export async function planned(context: Context): Promise<{ next: Config; changes: Change[] }> {
+  const next = await context.read();
+  return { next, changes: compare(context.config, next) };
+}
+
+/** @throws Failure; nothing has changed then. */
+export async function transition(
+  context: Context,
+  target: Target | undefined,
+  tell: Tell,
+  signal: AbortSignal,
+): Promise<Transition> {
+  const { next, changes } = await planned(context);
+  refuse(changes);
+  const { fleet, proxy } = context;
+  const touched = touchedProcesses(changes);
+  const standing = new Set(
+    standingProcesses(next).map((one) => one.id).filter((id) => touched.has(id)),
+  );
+  const rebinding = proxy.rebind(next);
+  const adopt = () => adoptConfig(context, next, changes, () => rebinding?.commit());
+  const goal = target ?? currentAgain(context, changes, standing);
+  try {
+    if (goal !== undefined) {
+      const order: Order = { ...goal, config: next, replace: standing, adopt };
+      const deployed = await deploy(fleet, order, tell, signal);
+      return { changes, deployed, errors: deployed.result.errors };
+    }
+  } catch (error) {
+    rebinding?.undo();
+    throw error;
+  }
+  adopt();
+  return { changes, errors: await replaceTouched(context, next, standing, touched) };
+}
+
+/** @throws Failure naming every field that cannot change while the daemon runs. */
+function refuse(changes: readonly Change[]): void {
+  const refused = changes.filter((change) => change.effect === "refused");
+  if (refused.length === 0) return;
+  const fields = refused.map((change) =>
+    change.reason === undefined ? change.field : `${change.field} (${change.reason})`
+  );
+  throw new Failure(`the configuration cannot be applied: ${fields.join(", ")} changed`, {
+    fix: "undo the change, or shut the daemon down and start it again",
+    detail: { fields: refused.map((change) => change.field) },
+  });
+}
+
+/** Ids of processes that a change of effect "generation" touches. */
+function touchedProcesses(changes: readonly Change[]): Set<string> {
+  const ids = changes.filter((change) => change.effect === "generation").map((one) => one.process);
+  return new Set(ids.filter((id) => id !== undefined));
+}
+
+/** The live release again, when something changed that only a new generation can show. */
+function currentAgain(
+  { fleet, config }: Context,
+  changes: readonly Change[],
+  standing: ReadonlySet<string>,
+): Target | undefined {
+  const active = fleet.active;
+  if (active === undefined) return undefined;
+  const before = new Set(standingProcesses(config).map((one) => one.id));
+  const needed = changes.some(({ process, effect }) =>
+    effect === "generation" &&
+    (process === undefined || !(standing.has(process) || before.has(process)))
+  );
+  if (!needed) return undefined;
+  const { release_path, revision, lineage } = active.record;
+  return { kind: "reload", release_path, release_id: lineage, revision, lineage };
+}
+
+/** Synchronous: part of the swap. */
+function adoptConfig(
+  context: Context,
+  next: Config,
+  changes: readonly Change[],
+  rebind: () => void,
+): void {
+  context.config = next;
+  context.fleet.config = next;
+  for (const { field, process } of changes) {
+    if (process !== undefined && field.endsWith(".replicas")) context.fleet.forgetCount(process);
+  }
+  rebind();
+  context.proxy.configure(next);
+  context.fleet.standing.update(next);
+  context.fleet.active?.update(next);
+  if (changes.length > 0) {
+    context.emit("config_reloaded", {
+      changes: changes.map((change) => `${change.field} (${change.effect})`),
+    });
+  }
+  for (const message of next.warnings) context.emit("config_warning", { message });
+}
+
+/** Services and singletons whose own definition changed while the release stays. */
+async function replaceTouched(
+  context: Context,
+  next: Config,
+  standing: ReadonlySet<string>,
+  touched: ReadonlySet<string>,
+): Promise<string[]> {
+  const { fleet } = context;
+  const release = fleet.active;
+  const errors: string[] = [];
+  const configured = new Set(next.processes.map((one) => one.id));
+  for (const id of touched) {
+    if (configured.has(id)) continue;
+    const left = await fleet.standing.remove(id);
+    if (left !== undefined) errors.push(left.message);
+  }
+  if (release === undefined) return errors;
+  for (const process of next.processes.filter((one) => standing.has(one.id))) {
+    try {
+      await fleet.standing.replace(process, next, release, release.ports, "reload");
+    } catch (error) {
+      errors.push(`"${process.id}" does not run: ${messageOf(error)}`);
+    }
+  }
+  return errors;
+}

@@ -1,0 +1,132 @@
+/**
+ * Processes that a dead daemon of this application left running.
+ *
+ * An orphan is verified by pid, start time and boot id before anything is done to it; an entry that
+ * fails the check is forgotten and never signalled. What must not run twice (singletons, services,
+ * fixed ports) is stopped before its successor starts, the rest when the caller says so.
+ *
+ * Invariant: an orphan leaves the list only when its whole group is gone.
+ */
+
+import { within } from "../core/clock.ts";
+import type { System } from "../os/system.ts";
+import type { Emit } from "../telemetry/events.ts";
+import type { PidBook, PidEntry } from "./pid_book.ts";
+
+/** How long an orphan's group gets after SIGKILL before it is reported as staying. */
+const KILL_WAIT = 5_000;
+
+/** The orphans of one application. */
+export class Orphans {
+  readonly #left = new Map<number, PidEntry>();
+  readonly #whenGone = new Map<PidEntry, () => void>();
+  readonly #stops = new Map<number, Promise<void>>();
+
+  /**
+   * @param entries what the dead daemon wrote
+   * @param grace milliseconds between SIGTERM and SIGKILL
+   */
+  constructor(
+    entries: readonly PidEntry[],
+    readonly system: System,
+    readonly book: PidBook,
+    readonly emit: Emit,
+    readonly grace: number,
+  ) {
+    for (const entry of entries) {
+      if (!isOurs(entry, system)) continue;
+      this.#left.set(entry.pid, entry);
+      book.put(entry);
+      emit("orphan_found", {
+        process: entry.instance,
+        release: entry.release ?? undefined,
+        pid: entry.pid,
+      });
+    }
+  }
+
+  /** Those still there, for status. */
+  list(): { id: string; pid: number; release_id: string | null }[] {
+    return [...this.#left.values()].map((entry) => ({
+      id: entry.instance,
+      pid: entry.pid,
+      release_id: entry.release,
+    }));
+  }
+
+  /** Whether something of this copy of this release is still alive. */
+  has(instance: string, release: string | null): boolean {
+    return this.#find(instance, release) !== undefined;
+  }
+
+  /** Calls `run` once when that copy is gone. */
+  whenGone(instance: string, release: string | null, run: () => void): void {
+    const entry = this.#find(instance, release);
+    if (entry === undefined) return run();
+    this.#whenGone.set(entry, run);
+  }
+
+  #find(instance: string, release: string | null): PidEntry | undefined {
+    return [...this.#left.values()].find((entry) =>
+      entry.instance === instance && entry.release === release
+    );
+  }
+
+  /** Stops what must be gone before a successor of process `id` may start. */
+  async clearFor(id: string): Promise<void> {
+    await this.#stopAll((entry) =>
+      entry.id === id &&
+      (entry.policy === "singleton" || entry.policy === "service" || entry.fixed_port === true)
+    );
+  }
+
+  /** Stops all that are left. */
+  async clear(): Promise<void> {
+    await this.#stopAll(() => true);
+  }
+
+  async #stopAll(which: (entry: PidEntry) => boolean): Promise<void> {
+    const chosen = [...this.#left.values()].filter(which);
+    await Promise.all(chosen.map((entry) => {
+      let stop = this.#stops.get(entry.pid);
+      if (stop === undefined) {
+        stop = this.#stop(entry).finally(() => this.#stops.delete(entry.pid));
+        this.#stops.set(entry.pid, stop);
+      }
+      return stop;
+    }));
+  }
+
+  async #stop(entry: PidEntry): Promise<void> {
+    const { system } = this;
+    const facts = { process: entry.instance, release: entry.release ?? undefined, pid: entry.pid };
+    for (const [signal, wait] of [["SIGTERM", this.grace], ["SIGKILL", KILL_WAIT]] as const) {
+      if (!system.signalGroup(entry, signal)) break;
+      const limit = new AbortController();
+      const gone = system.groupGone(entry.pid, limit.signal).then(() => true, () => false);
+      const result = await within(system.clock, wait, gone);
+      limit.abort();
+      if (result.done) break;
+    }
+    const survivors = system.group(entry.pid).members.map((member) => member.pid);
+    if (survivors.length > 0) {
+      this.emit("process_stop_failed", { ...facts, pids: survivors });
+      return;
+    }
+    this.#left.delete(entry.pid);
+    this.book.remove(entry);
+    this.#whenGone.get(entry)?.();
+    this.#whenGone.delete(entry);
+    this.emit("orphan_stopped", facts);
+  }
+}
+
+/**
+ * Alive and the very process we wrote down; or its leader is gone and the number is free, but its
+ * session still has members (the kernel gives no number away that a session uses).
+ */
+function isOurs(entry: PidEntry, system: System): boolean {
+  if (entry.boot_id !== system.bootId) return false;
+  if (system.alive(entry)) return true;
+  return system.identify(entry.pid) === undefined && system.group(entry.pid).members.length > 0;
+}

@@ -1,0 +1,82 @@
+/**
+ * The way out of a release: drain, then stop, then drop.
+ *
+ * Order: companions that need no drain stop at once; when the last lease is back (or the budget is
+ * used up and the rest is cut) the proxied processes and the other companions stop; handoff services
+ * stop last, so that nothing loses its broker while it finishes.
+ *
+ * Invariant: one retirement per release; a second caller joins the first. It never throws: what goes
+ * wrong is an event, and the release ends as stopped with the survivors named.
+ */
+
+import type { ProcessConfig } from "../config/config.ts";
+import type { Draining } from "../core/gate.ts";
+import { messageOf } from "../core/failure.ts";
+import type { Fleet } from "./fleet.ts";
+import type { Release } from "./release.ts";
+
+/** Budget of a drain when the configuration has no proxy section: nothing is forwarded, no leases. */
+const NO_PROXY_DRAIN = 0;
+
+const isHandoff = (process: ProcessConfig) => process.policy === "service";
+
+const underWay = new WeakMap<Release, Promise<void>>();
+
+/**
+ * Retires `release`, which is no longer live.
+ *
+ * @param drainings what the swap handed back
+ */
+export function retire(fleet: Fleet, release: Release, drainings: Draining[]): Promise<void> {
+  const already = underWay.get(release);
+  if (already !== undefined) return already;
+  const retirement = drainAndStop(fleet, release, drainings);
+  underWay.set(release, retirement);
+  return retirement;
+}
+
+/** The retirement of a release that is on its way out, if it is. */
+export function retirementOf(release: Release): Promise<void> | undefined {
+  return underWay.get(release);
+}
+
+async function drainAndStop(fleet: Fleet, release: Release, drainings: Draining[]): Promise<void> {
+  const { clock, emit } = fleet.ground;
+  const began = clock.now();
+  const budget = fleet.config.proxy?.drain_timeout ?? NO_PROXY_DRAIN;
+  const errors: string[] = [];
+  release.drainings = drainings;
+  release.become("draining");
+  release.quiesce();
+  release.update(fleet.config);
+  const leases = drainings.reduce((sum, draining) => sum + draining.held, 0);
+  emit("release_draining", { release: release.release_id, leases, budget_ms: budget });
+  const early = release.stop((process) => process.non_blocking_drain);
+
+  for (const draining of drainings) draining.within(budget);
+  await Promise.all(drainings.map((draining) => draining.idle));
+  const cut = drainings.reduce((sum, draining) => sum + draining.wasCut, 0);
+  emit("release_drained", { release: release.release_id, ms: clock.now() - began, cut });
+
+  release.become("stopping");
+  const rest = release.stop((process) => !isHandoff(process) && !process.non_blocking_drain);
+  for (const left of await Promise.all([early, rest])) {
+    if (left !== undefined) errors.push(left.message);
+  }
+  const left = await release.stop(isHandoff);
+  if (left !== undefined) errors.push(left.message);
+  for (const [index, intake] of fleet.intakes.entries()) {
+    const generation = release.generations[index];
+    if (generation === undefined) continue;
+    try {
+      await intake.drop(generation);
+    } catch (error) {
+      errors.push(messageOf(error));
+    }
+  }
+  release.become("stopped");
+  release.clear();
+  emit("release_stopped", { release: release.release_id, ms: clock.now() - began, errors });
+  fleet.retain();
+  await fleet.save();
+}
