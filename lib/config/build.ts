@@ -16,7 +16,7 @@ import type {
 } from "./config.ts";
 import * as defaults from "./defaults.ts";
 import { applicationFrom } from "./names.ts";
-import type { FileValues, ProcessValues, ProxyValues } from "./schema.ts";
+import type { FileValues, ProcessValues, ProxyValues } from "./schema/file.ts";
 
 /** Where the file is and what relative paths in it count from. */
 export interface Place {

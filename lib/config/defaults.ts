@@ -72,3 +72,9 @@ export const MEMORY = { warn: 0, check_interval: 5 * SECOND } as const;
 
 /** `release_retention`. */
 export const RETENTION = { keep: 10, max_age: 0 } as const;
+
+/** Longest wait: what fits the system's timers. */
+export const MAX_WAIT = 24 * 24 * 3600 * SECOND;
+
+/** Longest age, of what is compared and not waited for: ten years. */
+export const MAX_AGE = 3650 * 24 * 3600 * SECOND;

@@ -8,7 +8,7 @@
 
 import type { z } from "zod";
 import { nearest } from "../core/suggest.ts";
-import { writeOneOf } from "./fields.ts";
+import { writeOneOf } from "./schema/fields.ts";
 import { keyAt, keysAt, type KeySchema } from "./json_schema.ts";
 import { error, type Problem } from "./problem.ts";
 import { describe, dotted, find, type Node, type Path } from "./tree.ts";

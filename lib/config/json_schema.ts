@@ -7,8 +7,8 @@
  */
 
 import { z } from "zod";
-import type { KeyMeta } from "./fields.ts";
-import { fileSchema } from "./schema.ts";
+import type { KeyMeta } from "./schema/fields.ts";
+import { fileSchema } from "./schema/file.ts";
 import type { SectionSchema } from "./sections.ts";
 
 /** A JSON Schema node as the schema library makes it, with our facts in it. */

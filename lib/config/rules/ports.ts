@@ -5,10 +5,10 @@
  * port at the next deploy, overlapping ranges when they fill up) is a warning.
  */
 
-import type { PortRange, ProcessConfig } from "./config.ts";
-import { error, type Problem, warning } from "./problem.ts";
-import type { RuleContext } from "./rules.ts";
-import type { Path } from "./tree.ts";
+import type { PortRange, ProcessConfig } from "../config.ts";
+import { error, type Problem, warning } from "../problem.ts";
+import type { RuleContext } from "./context.ts";
+import type { Path } from "../tree.ts";
 
 /** Releases that run at the same time during a deploy. */
 const OVERLAPPING_RELEASES = 2;

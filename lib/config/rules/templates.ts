@@ -5,12 +5,12 @@
  * environment.
  */
 
-import { nearest } from "../core/suggest.ts";
-import { placeholders } from "../core/template.ts";
-import type { Config, ProcessConfig } from "./config.ts";
-import { error, type Problem } from "./problem.ts";
-import { isSound, isWritten, type RuleContext } from "./rules.ts";
-import type { Path } from "./tree.ts";
+import { nearest } from "../../core/suggest.ts";
+import { placeholders } from "../../core/template.ts";
+import type { Config, ProcessConfig } from "../config.ts";
+import { error, type Problem } from "../problem.ts";
+import { isSound, isWritten, type RuleContext } from "./context.ts";
+import type { Path } from "../tree.ts";
 
 /** Names that always have a value. */
 const ALWAYS = [

@@ -7,10 +7,11 @@
  */
 
 import { z } from "zod";
-import { formatDuration, parseDuration } from "../core/duration.ts";
-import { formatSize, parseSize } from "../core/size.ts";
-import { nearest } from "../core/suggest.ts";
-import { Refusal } from "./names.ts";
+import { formatDuration, parseDuration } from "../../core/duration.ts";
+import { formatSize, parseSize } from "../../core/size.ts";
+import { nearest } from "../../core/suggest.ts";
+import { MAX_WAIT } from "../defaults.ts";
+import { Refusal } from "../names.ts";
 
 /** What a key carries besides its type. */
 export interface KeyFacts {
@@ -41,9 +42,6 @@ function meta(kind: string, description: string, facts: KeyFacts): Record<string
   };
   return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
 }
-
-/** Longest wait: what fits the system's timers. */
-const MAX_WAIT = 24 * 24 * 3_600_000;
 
 /** Any text but an empty one. */
 export function text(description: string, facts: KeyFacts = {}) {

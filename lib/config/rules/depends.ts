@@ -13,11 +13,11 @@
  * Invariant: a configuration that passes has at least one order in which everything starts.
  */
 
-import { nearest } from "../core/suggest.ts";
-import type { Policy, ProcessConfig } from "./config.ts";
-import { error, type Problem, warning } from "./problem.ts";
-import { isBroken, type RuleContext } from "./rules.ts";
-import type { Path } from "./tree.ts";
+import { nearest } from "../../core/suggest.ts";
+import type { Policy, ProcessConfig } from "../config.ts";
+import { error, type Problem, warning } from "../problem.ts";
+import { isBroken, type RuleContext } from "./context.ts";
+import type { Path } from "../tree.ts";
 
 /** When a policy is started during a deploy. */
 const TURN: Record<Policy, number> = { service: 0, companion: 1, proxied: 1, singleton: 2 };

@@ -1,0 +1,25 @@
+/**
+ * What must hold between keys, where each key for itself is fine.
+ *
+ * Invariant: every rule runs; none depends on another having passed.
+ */
+
+import type { Problem } from "../problem.ts";
+import type { RuleContext } from "./context.ts";
+import { dependencyRules } from "./depends.ts";
+import { fileRules } from "./file.ts";
+import { portRules } from "./ports.ts";
+import { processRules } from "./process.ts";
+import { templateRules } from "./templates.ts";
+
+/** All rules. */
+export function checkRules(context: RuleContext): Problem[] {
+  const { config } = context;
+  return [
+    ...fileRules(context),
+    ...config.processes.flatMap((process) => processRules(process, context)),
+    ...portRules(context),
+    ...dependencyRules(context),
+    ...templateRules(context),
+  ];
+}

@@ -1,0 +1,64 @@
+/**
+ * Rules about the file as a whole: version, something to run, one proxied process, paths, takeover.
+ *
+ * Invariant: each is told once, at the key that has to change.
+ */
+
+import { error, type Problem, warning } from "../problem.ts";
+import { WORKER_SECTIONS } from "../sections.ts";
+import { find, type Path } from "../tree.ts";
+import { isWritten, type RuleContext } from "./context.ts";
+
+/** Longest path of a Unix socket, in bytes (sun_path without its end). */
+const MAX_SOCKET_PATH = 107;
+
+/** All rules about the file as a whole. */
+export function fileRules(context: RuleContext): Problem[] {
+  const { config, declared } = context;
+  const problems: Problem[] = [];
+  if (!/^3(?:\.\d+)*$/.test(config.version)) {
+    const shown = JSON.stringify(config.version);
+    const older = /^[12](?:\.\d+)*$/.test(config.version);
+    const fix = 'write version: "3"';
+    problems.push(
+      older
+        ? warning(["version"], `version ${shown} is an older format, read as "3"`, fix)
+        : error(["version"], `version must be "3", got ${shown}`, fix),
+    );
+  }
+  const works = WORKER_SECTIONS.some((name) => isWritten(context, [name]));
+  const processesAreMap = find(context.written, ["processes"])?.kind === "table" ||
+    !isWritten(context, ["processes"]);
+  if (declared.length === 0 && !works && processesAreMap) {
+    const fix = "add `processes:` with at least one process, e.g. `web:` with a command";
+    problems.push(error(["processes"], "there is nothing to run", fix, "key"));
+  }
+  const proxied = config.processes.filter((process) => process.policy === "proxied");
+  for (const { id } of proxied.slice(1)) {
+    const message = `processes.${id} is a second proxied process beside ${proxied[0].id}`;
+    const fix = "make it a companion; for several copies of one program use replicas";
+    problems.push(error(["processes", id, "policy"], message, fix));
+  }
+  const socket = config.control.socket;
+  if (socket !== undefined && new TextEncoder().encode(socket).length > MAX_SOCKET_PATH) {
+    const message =
+      `control.socket is longer than the ${MAX_SOCKET_PATH} bytes a socket path may have`;
+    problems.push(error(["control", "socket"], message, "use a shorter path"));
+  }
+  const legacy = config.legacy_takeover;
+  if (legacy !== undefined && legacy.screens.length + legacy.processes.length === 0) {
+    const parts = ["screens", "processes"].map((key) => ["legacy_takeover", key]);
+    if (!parts.some((path) => isFilled(context, path))) {
+      const message = "legacy_takeover names nothing to stop";
+      problems.push(
+        error(["legacy_takeover"], message, "add screens or processes, or remove it", "key"),
+      );
+    }
+  }
+  return problems;
+}
+
+function isFilled({ written }: RuleContext, path: Path): boolean {
+  const node = find(written, path);
+  return node !== undefined && !(node.kind === "list" && node.items.length === 0);
+}

@@ -1,0 +1,40 @@
+/**
+ * The keys of a health check, which stand below `proxy` and below each process.
+ *
+ * Invariant: both places have the same keys; only their defaults differ.
+ */
+
+import { HEALTH } from "../defaults.ts";
+import { Refusal } from "../names.ts";
+import { duration, read } from "./fields.ts";
+
+/** Times of a check. `from`: the section whose values are the defaults; undefined: our own. */
+export const healthTimes = (from?: string) => {
+  const facts = (key: keyof typeof HEALTH, min: number) => ({
+    ...(from === undefined
+      ? { default: HEALTH[key] as number }
+      : { defaultFrom: `\`${from}.${key}\`` }),
+    min,
+  });
+  return {
+    timeout: duration("Longest time until the check must have succeeded.", facts("timeout", 1))
+      .optional(),
+    interval: duration("Pause between two attempts.", facts("interval", 10)).optional(),
+    attempt_timeout: duration("Longest time one attempt may take.", facts("attempt_timeout", 1))
+      .optional(),
+    start_delay: duration("Wait before the first attempt.", facts("start_delay", 0)).optional(),
+  };
+};
+
+/** The path that is asked for. */
+export const healthPath = (facts: { default?: string; defaultFrom?: string }) =>
+  read(
+    "path",
+    (value) =>
+      value.startsWith("/") ? value : new Refusal(
+        `must begin with /, got ${JSON.stringify(value)}`,
+        `write /${value.replace(/^\w+:\/\/[^/]*\//, "")}`,
+      ),
+    "Path that must answer with a status of 200 to 299. May use templates.",
+    { example: "/ping", ...facts },
+  ).optional();
