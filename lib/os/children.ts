@@ -127,12 +127,13 @@ export class Children {
     if (this.#listening) return;
     this.#listening = true;
     Deno.addSignalListener("SIGCHLD", this.#onSigchld);
-    this.#arm();
+    // Whoever ended before there was a listener sent its signal to nobody.
+    this.#arm(0);
   }
 
-  #arm(): void {
-    this.#tick = this.clock.timer(SAFETY_TICK, () => {
-      this.#arm();
+  #arm(ms: number): void {
+    this.#tick = this.clock.timer(ms, () => {
+      this.#arm(SAFETY_TICK);
       this.reap();
     });
   }

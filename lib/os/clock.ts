@@ -18,7 +18,7 @@ export const realClock: Clock = {
 };
 
 class RealTimer implements Timer {
-  #handle = 0;
+  #handle: ReturnType<typeof setTimeout> | undefined;
 
   constructor(ms: number, run: () => void) {
     this.#arm(performance.now() + Math.max(0, ms), run);

@@ -49,11 +49,20 @@ const symbols = {
 
 type Libc = Deno.DynamicLibrary<typeof symbols>["symbols"];
 
+// Opened with the module and kept for ever; what went wrong is told when it is needed, so that
+// platform.ts can say it in a sentence.
 let opened: Libc | undefined;
+let refused: unknown;
+try {
+  opened = Deno.dlopen("libc.so.6", symbols).symbols;
+} catch (error) {
+  refused = error;
+}
 
-/** libc, opened at the first use. @throws when there is none of that name (see platform.ts). */
+/** libc. @throws when there is none of that name (see platform.ts). */
 export function libc(): Libc {
-  return opened ??= Deno.dlopen("libc.so.6", symbols).symbols;
+  if (opened === undefined) throw refused;
+  return opened;
 }
 
 /** `errno` of the libc call made right before. */

@@ -77,6 +77,8 @@ export class Groups {
   readonly #kinship: Kinship;
   readonly #table: ProcessTable;
   readonly #waits = new Map<number, Wait>();
+  /** The last scan that did not know a leader yet, by leader. */
+  readonly #since = new Map<number, number>();
   /** Consecutive scans without a live member, by leader. */
   readonly #empty = new Map<number, number>();
   readonly #condemned = new Set<number>();
@@ -99,11 +101,10 @@ export class Groups {
 
   /** A child that was just started leads a group from now on. */
   track(leader: Leader, exited: Promise<ExitStatus>): void {
-    this.#table.invalidate();
     this.#gone.delete(leader.pid);
     this.#empty.delete(leader.pid);
     this.#condemned.delete(leader.pid);
-    this.#kinship.add(leader);
+    this.#know(leader);
     exited.then(() => {
       this.#table.invalidate();
       if (this.#kinship.get(leader.pid) === leader) this.#ended.add(leader.pid);
@@ -132,7 +133,7 @@ export class Groups {
   /** As {@linkcode System.signalGroup}. */
   signal(id: PidIdentity, signal: Deno.Signal): boolean {
     if (!this.#recognise(id)) return false;
-    const rows = this.#table.current().rows;
+    const { rows } = this.#table.recent(this.#since.get(id.pid) ?? this.#table.sequence);
     const members = this.#kinship.members(id.pid);
     const stopped = members.some((row) => row.state === "T");
     const reached = this.#signalMembers(members, rows, signal);
@@ -147,8 +148,7 @@ export class Groups {
     if (signal?.aborted) return Promise.reject(signal.reason);
     if (this.#gone.has(leader)) return Promise.resolve();
     if (this.#kinship.get(leader) === undefined) {
-      this.#kinship.add({ pid: leader, start: this.kernel.readRow(leader)?.start });
-      this.#table.invalidate();
+      this.#know({ pid: leader, start: this.kernel.readRow(leader)?.start });
     }
     let wait = this.#waits.get(leader);
     if (wait === undefined) {
@@ -184,9 +184,15 @@ export class Groups {
     if (known?.start !== undefined) return known.start === id.start;
     const row = this.kernel.readRow(id.pid);
     if (row !== undefined ? row.start !== id.start : id.mark === undefined) return false;
-    this.#kinship.add({ pid: id.pid, start: id.start, mark: id.mark });
-    this.#table.invalidate();
+    this.#know({ pid: id.pid, start: id.start, mark: id.mark });
     return true;
+  }
+
+  /** Scans taken so far know nothing of this leader's members. */
+  #know(leader: Leader): void {
+    this.#kinship.add(leader);
+    this.#since.set(leader.pid, this.#table.sequence);
+    this.#table.invalidate();
   }
 
   /**
@@ -242,6 +248,7 @@ export class Groups {
 
   #forget(leader: number): void {
     this.#kinship.remove(leader);
+    this.#since.delete(leader);
     this.#empty.delete(leader);
     this.#ended.delete(leader);
     this.#condemned.delete(leader);

@@ -29,6 +29,7 @@ export interface Scan {
 /** The shared scanner. */
 export class ProcessTable {
   #last: Scan | undefined;
+  #stale = true;
   #began = 0;
   #sequence = 0;
 
@@ -39,10 +40,25 @@ export class ProcessTable {
     private readonly read: () => Rows = readRows,
   ) {}
 
+  /** Number of the last scan taken. */
+  get sequence(): number {
+    return this.#sequence;
+  }
+
   /** The table at this moment. */
   current(): Scan {
+    return this.#stale ? this.fresh() : this.recent(0);
+  }
+
+  /**
+   * A scan of this moment whatever was done since, but later than the scan of that number: to choose
+   * whom to look at more closely, not to prove anything.
+   */
+  recent(after: number): Scan {
     const last = this.#last;
-    return last !== undefined && this.clock.now() - this.#began <= MOMENT ? last : this.fresh();
+    const serves = last !== undefined && last.sequence > after &&
+      this.clock.now() - this.#began <= MOMENT;
+    return serves ? last : this.fresh();
   }
 
   /** A scan that begins now. */
@@ -52,12 +68,13 @@ export class ProcessTable {
     const cost = this.clock.now() - this.#began;
     const scan = { sequence: ++this.#sequence, rows, cost };
     this.#last = scan;
+    this.#stale = false;
     this.observe(scan);
     return scan;
   }
 
   /** Something was done that the last scan cannot show. */
   invalidate(): void {
-    this.#last = undefined;
+    this.#stale = true;
   }
 }
