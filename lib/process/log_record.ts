@@ -47,11 +47,6 @@ export function decodeRecord(text: string): LogRecord | undefined {
   return isRecord(value) ? value : undefined;
 }
 
-/** What stands in every record of `instance` and, in practice, in no other. */
-export function markOf(instance: string): string {
-  return `"process":${JSON.stringify(instance)}`;
-}
-
 function headText({ at, process, release, stream }: RecordHead): string {
   return JSON.stringify({ at, process, release, stream }).slice(0, -1);
 }

@@ -47,9 +47,8 @@ export class Feed<T> {
   /** Hands one item to everybody who follows. */
   publish(item: T): void {
     if (this.#followers.size === 0) return;
-    const weight = this.#weigh(item);
     for (const follower of this.#followers) {
-      if (follower.offer(item, weight, this.#limits)) continue;
+      if (!follower.wants(item) || follower.offer(item, this.#weigh(item), this.#limits)) continue;
       this.#dropped++;
       this.#followers.delete(follower);
       follower.end(this.#farewell());
@@ -59,9 +58,14 @@ export class Feed<T> {
   /**
    * Follows from this very call on (not from the first read). Ends without an error when `signal`
    * is aborted or close() is called.
+   *
+   * @param wants which items; others take no room in the queue. Default: all
    */
-  follow(signal?: AbortSignal): AsyncIterableIterator<T> {
-    const follower = new Follower<T>(() => {
+  follow(
+    signal?: AbortSignal,
+    wants: (item: T) => boolean = () => true,
+  ): AsyncIterableIterator<T> {
+    const follower = new Follower<T>(wants, () => {
       this.#followers.delete(follower);
       signal?.removeEventListener("abort", leave);
     });
@@ -90,7 +94,7 @@ class Follower<T> implements AsyncIterableIterator<T> {
   #waiting: PromiseWithResolvers<IteratorResult<T>> | undefined;
   readonly #onLeave: () => void;
 
-  constructor(onLeave: () => void) {
+  constructor(readonly wants: (item: T) => boolean, onLeave: () => void) {
     this.#onLeave = onLeave;
   }
 

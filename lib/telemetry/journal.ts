@@ -68,7 +68,7 @@ export class Journal {
   query({ limit, follow }: JournalQuery, signal?: AbortSignal): AsyncIterableIterator<EventRecord> {
     const past = this.list(limit);
     const coming = follow ? this.#feed.follow(signal) : undefined;
-    return thenFollow(past.values(), coming);
+    return thenFollow(past.values(), () => coming);
   }
 
   /** Counters for status: followers now, followers dropped, events in all. */

@@ -25,7 +25,6 @@ const COLOUR: Record<Level, string> = {
 const EVENT_WIDTH = 24;
 const PLAIN = /^[\w@%+:,./#~-]+$/;
 /** What JSON.stringify leaves alone but terminals act on: DEL, C1 controls, direction marks. */
-// deno-lint-ignore no-control-regex
 const UNSAFE = /[\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g;
 
 /** `{"at":…,"level":…,"event":…,"data":{…}}` */

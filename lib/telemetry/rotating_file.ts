@@ -53,7 +53,6 @@ export interface FileMark {
 export class RotatingFile implements Disposable {
   #file: Deno.FsFile;
   #rotations = 0;
-  #rotating: Promise<void> | undefined;
   #rotationError: string | undefined;
 
   private constructor(
@@ -84,11 +83,6 @@ export class RotatingFile implements Disposable {
     return this.#rotations;
   }
 
-  /** While the files change their names: when that is over. */
-  get rotating(): Promise<void> | undefined {
-    return this.#rotating;
-  }
-
   /** Path of the file that is `age` rotations old; 0 is the current one. */
   pathOf(age: number): string {
     return rotatedPath(this.path, age);
@@ -104,9 +98,7 @@ export class RotatingFile implements Disposable {
   async makeRoom(length: number): Promise<boolean> {
     const { size } = this.mark();
     if (size === 0 || size + length <= this.limits.bytes) return false;
-    this.#rotating = this.#rotate();
-    await this.#rotating;
-    this.#rotating = undefined;
+    await this.#rotate();
     return this.#rotationError === undefined;
   }
 

@@ -5,27 +5,33 @@
  * that wait), and gives both sources up.
  */
 
-/** Iterates `past` to its end, then `coming` (undefined: nothing follows). */
+/**
+ * Iterates `past` to its end, then what `coming` gives.
+ *
+ * @param coming asked again and again, because the past may have to begin before it is known;
+ *   undefined: nothing follows
+ */
 export function thenFollow<T>(
   past: AsyncIterator<T> | Iterator<T>,
-  coming: AsyncIterableIterator<T> | undefined,
+  coming: () => AsyncIterableIterator<T> | undefined,
 ): AsyncIterableIterator<T> {
   let inPast = true;
+  let left = false;
   const over: IteratorResult<T> = { value: undefined, done: true };
   return {
     async next() {
-      if (inPast) {
+      if (inPast && !left) {
         const item = await past.next();
         if (!item.done) return item;
         inPast = false;
       }
-      return coming === undefined ? over : await coming.next();
+      return left ? over : await coming()?.next() ?? over;
     },
     async return() {
       inPast = false;
-      await coming?.return?.();
+      left = true;
+      await coming()?.return?.();
       await past.return?.();
-      coming = undefined;
       return over;
     },
     [Symbol.asyncIterator]() {
