@@ -120,9 +120,9 @@ export interface System {
 
   /**
    * The listening sockets of a TCP port: for each the pids that hold it open (as far as we may
-   * look). Empty: nobody listens.
+   * look). Empty: nobody listens. `candidates` are looked through before all other processes.
    */
-  listeners(port: number): { address: string; pids: number[] }[];
+  listeners(port: number, candidates?: number[]): { address: string; pids: number[] }[];
 
   /** Looks a user up. @throws Failure when unknown. */
   user(name: string): Identity;
@@ -150,9 +150,6 @@ export interface Machine extends System, Disposable {
 
   /** Signals one process if it is still that one. False: it is gone, or may not be signalled. */
   signal(id: PidIdentity, signal: Deno.Signal): boolean;
-
-  /** As {@linkcode System.listeners}; `candidates` are looked through before all other processes. */
-  listeners(port: number, candidates?: number[]): { address: string; pids: number[] }[];
 
   /** Tries to bind a listener, and lets go of it at once. */
   portState(host: string, port: number): PortState;

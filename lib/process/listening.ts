@@ -21,11 +21,10 @@ export function ownerOf(
   leader: number,
   address: { host: string; port: number },
 ): Owner {
-  const all = system.listeners(address.port);
-  const listeners = nearest(all, address.host);
-  if (listeners.length === 0) return { who: "nobody" };
   const own = new Set(system.group(leader).members.map((member) => member.pid));
   own.add(leader);
+  const listeners = nearest(system.listeners(address.port, [...own]), address.host);
+  if (listeners.length === 0) return { who: "nobody" };
   const pids = listeners.flatMap((listener) => listener.pids);
   if (pids.some((pid) => own.has(pid))) return { who: "own" };
   if (listeners.some((listener) => listener.pids.length === 0)) return { who: "unknown" };

@@ -229,7 +229,7 @@ export class Process {
         return void this.#failStart();
       case "cancel_start":
         return this.#starts.reject(
-          new Failure(`cannot start "${this.#spec.instance}": it was stopped meanwhile`),
+          new Failure(`process "${this.#spec.instance}" did not start: it was stopped meanwhile`),
         );
       case "answer_stop":
         this.#stops.resolve({ survivors: this.#remains.pids, ...this.#report });

@@ -52,7 +52,7 @@ export async function startFailure(
   const facts = factsOf(trouble.kind === "unspawned" ? spec : trouble.run.spec, trouble);
   if (trouble.kind === "unspawned") {
     const cause = trouble.error instanceof Failure ? trouble.error : undefined;
-    return new Failure(`cannot start "${spec.instance}": ${messageOf(trouble.error)}`, {
+    return new Failure(`process "${spec.instance}" did not start: ${messageOf(trouble.error)}`, {
       fix: cause?.fix,
       detail: { ...cause?.detail, ...facts },
       cause: trouble.error,
@@ -73,9 +73,10 @@ export async function startFailure(
     stderr: last(ofRun, "stderr"),
     stdout: last(ofRun, "stdout"),
   };
-  return new Failure(`cannot start "${spec.instance}": ${sentence(trouble, probe, port_taken)}`, {
+  const why = sentence(trouble, probe, port_taken);
+  return new Failure(`process "${spec.instance}" did not start: ${why}`, {
     fix: port_taken
-      ? `end the program that holds port ${run.spec.port}, or give a range of ports`
+      ? `End the program that holds port ${run.spec.port}, or give a range of ports.`
       : fixFor(trouble, run.spec, probe),
     detail: { ...detail },
   });
@@ -127,15 +128,15 @@ function fixFor(
   probe: ProbeSpec,
 ): string {
   if (trouble.kind === "unproven") {
-    if (probe.kind === "none") return "look at its last output";
-    return `check that it listens on ${probe.host} port ${probe.port}, or raise health.timeout`;
+    if (probe.kind === "none") return "Look at its last output.";
+    return `Check that it listens on ${probe.host} port ${probe.port}, or raise health.timeout.`;
   }
   const { exit } = trouble.run;
-  if (exit?.code === NOT_FOUND) return `check that the command exists, as seen from ${spec.cwd}`;
-  if (exit?.code === NOT_EXECUTABLE) return "make the command executable (chmod +x)";
-  if (exit?.signal === "SIGKILL") return "look whether the machine ran out of memory (dmesg)";
-  if (exit?.code === 0) return "let the command stay in the foreground, not in the background";
-  return `look at its last output, or run the command by hand in ${spec.cwd}`;
+  if (exit?.code === NOT_FOUND) return `Check that the command exists, as seen from ${spec.cwd}.`;
+  if (exit?.code === NOT_EXECUTABLE) return "Make the command executable (chmod +x).";
+  if (exit?.signal === "SIGKILL") return "Look whether the machine ran out of memory (dmesg).";
+  if (exit?.code === 0) return "Let the command stay in the foreground.";
+  return `Look at its last output, or run the command by hand in ${spec.cwd}.`;
 }
 
 function last(lines: OutputLine[], stream: OutputLine["stream"]): string[] {

@@ -28,7 +28,7 @@ import type { LiveSettings } from "./types.ts";
 const HOOK_LIMIT = 30_000;
 /** How long the kernel may take to take the killed away before we report them as survivors. */
 const KILL_LIMIT = 5_000;
-/** SIGKILL is sent again so often, for members that were forked or found in between. */
+/** SIGKILL is sent again so often, for members that were only found in between. */
 const KILL_AGAIN = 500;
 /** How long the reaping of an ended leader may lag behind the emptiness of its group. */
 const REAP_LIMIT = 1_000;
@@ -112,8 +112,6 @@ async function ask(subject: StopSubject, haste: Haste): Promise<void> {
     // The command failed, so the program may not know yet: the signal tells it.
   }
   subject.system.signalGroup(subject.id, settings.stop_signal);
-  // A member that is stopped (SIGSTOP, a terminal) would never see the signal.
-  subject.system.signalGroup(subject.id, "SIGCONT");
 }
 
 async function groupGone(subject: StopSubject, haste: Haste): Promise<boolean> {

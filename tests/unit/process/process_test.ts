@@ -122,7 +122,7 @@ Deno.test("a spawn that fails is a state with a reason, and is tried again", asy
   };
   const process = world.process(specOf());
   const failure = await assertRejects(() => process.start("deploy"), Failure);
-  assertEquals(failure.message, 'cannot start "web": "/gone" is not a directory');
+  assertEquals(failure.message, 'process "web" did not start: "/gone" is not a directory');
   assertEquals(failure.fix, "create it");
   assertEquals(failure.detail?.errno, "ENOENT");
   assertEquals(failure.detail?.cwd, "/app");
@@ -149,7 +149,7 @@ Deno.test("on trial an early exit is final and told at once, in full", async () 
   system.last.exit(1);
   const failure = await refused;
   const detail = failure.detail as unknown as StartFailureDetail;
-  assertEquals(failure.message, 'cannot start "web": it exited with code 1 after 20ms');
+  assertEquals(failure.message, 'process "web" did not start: it exited with code 1 after 20ms');
   assertMatch(failure.fix!, /last output/);
   assertEquals(detail, {
     process: "web",
