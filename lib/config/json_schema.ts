@@ -7,6 +7,7 @@
  */
 
 import { z } from "zod";
+import { STOP_SIGNALS } from "./names.ts";
 import type { KeyMeta } from "./schema/fields.ts";
 import { fileSchema } from "./schema/file.ts";
 import type { SectionSchema } from "./sections.ts";
@@ -126,20 +127,39 @@ function forEditors(node: KeySchema, root = false): unknown {
   return asWritten(result, kind);
 }
 
+/** Forms in which a value of a kind may be written, besides as `${VAR}`. */
+const FORMS: Record<string, Record<string, unknown>[]> = {
+  duration: [
+    { type: "string", pattern: "^\\s*(0|(\\d+(\\.\\d+)?(ms|s|m|h|d))+)\\s*$" },
+    { const: 0 },
+  ],
+  "duration or indefinite": [
+    { type: "string", pattern: "^\\s*(0|indefinite|(\\d+(\\.\\d+)?(ms|s|m|h|d))+)\\s*$" },
+    { const: 0 },
+  ],
+  size: [
+    { type: "string", pattern: "^\\s*(0|\\d+(\\.\\d+)?\\s?([kKmMgGtT][iI]?)?[bB])\\s*$" },
+    { const: 0 },
+  ],
+  "port or range": [
+    { type: "integer", minimum: 0, maximum: 65535 },
+    { type: "string", pattern: "^\\s*\\d+\\s*(-\\s*\\d+\\s*)?$" },
+  ],
+  "octal digits": [
+    { type: "string", pattern: "^(0o)?[0-7]{1,4}$" },
+    { type: "integer", minimum: 0, maximum: 777 },
+  ],
+  signal: [{ enum: [...STOP_SIGNALS] }],
+};
+
 /** What YAML makes of values that people write without quotes. */
 function asWritten(node: Record<string, unknown>, kind: string): Record<string, unknown> {
   const { description, default: preset, examples, ...type } = node;
   const facts = Object.fromEntries(
     Object.entries({ description, default: preset, examples }).filter(([, v]) => v !== undefined),
   );
-  if (kind === "duration" || kind === "size" || kind.startsWith("duration or")) {
-    return { ...facts, anyOf: [type, { const: 0 }] };
-  }
-  if (kind === "port or range") {
-    return { ...facts, anyOf: [{ type: "integer", minimum: 0, maximum: 65535 }, type] };
-  }
-  if (node.type === "string" && node.enum === undefined) {
+  if (node.type === "string" && node.enum === undefined && FORMS[kind] === undefined) {
     return { ...facts, ...type, type: ["string", "number", "boolean"] };
   }
-  return { ...facts, anyOf: [type, { $ref: "#/$defs/expansion" }] };
+  return { ...facts, anyOf: [...(FORMS[kind] ?? [type]), { $ref: "#/$defs/expansion" }] };
 }

@@ -115,7 +115,7 @@ export function size(
   facts: Omit<KeyFacts, "default"> & { default?: number; min?: number } = {},
 ) {
   const written = facts.default === undefined ? undefined : formatSize(facts.default);
-  const plain = facts.default === 0 ? "0" : written?.replace(" ", "");
+  const plain = facts.default === 0 ? "0" : written?.replace(/\.0| /g, "");
   return read(
     "size",
     (value) => {

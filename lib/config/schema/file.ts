@@ -54,7 +54,10 @@ export const fileSchema = section("Configuration of the supervisor.", {
     ).optional(),
     processes: described(
       z.array(section("Processes found by their command line.", {
-        name: text("Name for messages.", { defaultFrom: "`legacy process 1`, `2`, …" }).optional(),
+        name: text("Name for messages.", {
+          defaultFrom: "`legacy process 1`, `2`, …",
+          example: "old web",
+        }).optional(),
         includes: described(
           z.array(text("Part of the command line.")).min(1),
           "list",

@@ -4,16 +4,18 @@
  * Invariant: both places have the same keys; only their defaults differ.
  */
 
+import { formatDuration } from "../../core/duration.ts";
 import { HEALTH } from "../defaults.ts";
 import { Refusal } from "../names.ts";
 import { duration, read } from "./fields.ts";
 
 /** Times of a check. `from`: the section whose values are the defaults; undefined: our own. */
 export const healthTimes = (from?: string) => {
-  const facts = (key: keyof typeof HEALTH, min: number) => ({
-    ...(from === undefined
-      ? { default: HEALTH[key] as number }
-      : { defaultFrom: `\`${from}.${key}\`` }),
+  const facts = (key: "timeout" | "interval" | "attempt_timeout" | "start_delay", min: number) => ({
+    ...(from === undefined ? { default: HEALTH[key] as number } : {
+      defaultFrom: `\`${from}.${key}\``,
+      example: formatDuration(HEALTH[key]),
+    }),
     min,
   });
   return {

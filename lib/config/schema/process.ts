@@ -44,7 +44,8 @@ const command = described(
   { example: COMMAND },
 );
 
-const hook = (when: string) => text(`Command run ${when}. May use templates.`).optional();
+const hook = (when: string, example: string) =>
+  text(`Command run ${when}. May use templates.`, { example }).optional();
 
 /** One process. */
 export const process = section("One program.", {
@@ -106,13 +107,16 @@ export const process = section("One program.", {
     { defaultFrom: "`proxy.force_stop_timeout`", example: "30s" },
   ).optional(),
   lifecycle: section("Commands that take part in stopping, run in the process's directory.", {
-    quiet_command: hook("first, to make the process take no new work"),
-    drain_command: hook("next, to wait until its work is done; needs `drain_timeout`"),
+    quiet_command: hook("first, to make the process take no new work", "bin/quiet"),
+    drain_command: hook(
+      "next, to wait until its work is done; needs `drain_timeout`",
+      "bin/wait_until_idle",
+    ),
     drain_timeout: duration(
       "Time for `drain_command`, or without one for the process to end by itself. 0: no wait.",
       { default: PROCESS.drain_timeout, example: "60s" },
     ).optional(),
-    stop_command: hook("instead of sending the stop signal"),
+    stop_command: hook("instead of sending the stop signal", "bin/stop"),
   }).optional(),
   non_blocking_drain: flag(
     "Stop this companion at once when its release retires, not after the requests are done.",
