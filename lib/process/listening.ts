@@ -21,15 +21,20 @@ export function ownerOf(
   leader: number,
   address: { host: string; port: number },
 ): Owner {
-  const own = new Set(system.group(leader).members.map((member) => member.pid));
-  own.add(leader);
-  const listeners = nearest(system.listeners(address.port, [...own]), address.host);
+  const listeners = nearest(system.listeners(address.port, pidsOf(system, leader)), address.host);
+  // Read again, after the sockets: whoever listens may have been forked between the two.
+  const own = new Set(pidsOf(system, leader));
   if (listeners.length === 0) return { who: "nobody" };
   const pids = listeners.flatMap((listener) => listener.pids);
   if (pids.some((pid) => own.has(pid))) return { who: "own" };
   if (listeners.some((listener) => listener.pids.length === 0)) return { who: "unknown" };
   const pid = pids[0];
   return { who: "stranger", pid, command: system.row(pid)?.command ?? "?" };
+}
+
+/** The leader, also when it just ended, and the living members of its group. */
+function pidsOf(system: System, leader: number): number[] {
+  return [leader, ...system.group(leader).members.map((member) => member.pid)];
 }
 
 /** For people: `pid 4242 (nginx)`. */

@@ -50,14 +50,17 @@ export async function prove(
   const { clock } = system;
   if (probe.start_delay > 0) await sleep(clock, probe.start_delay, signal);
   const deadline = clock.now() + probe.timeout;
+  let last: string | undefined;
   for (let pause = FIRST_PAUSE;; pause *= 2) {
-    const limit = Math.min(probe.attempt_timeout, Math.max(1, deadline - clock.now()));
+    const limit = Math.min(probe.attempt_timeout, deadline - clock.now());
     const attempt = await attemptOnce(system, leader, probe, limit, signal);
     if (attempt.good) return { proven: true };
     if (attempt.stranger !== undefined) return taken(probe, attempt.stranger);
     const left = deadline - clock.now();
-    if (left <= 0) return unproven(probe, attempt.reason);
-    await sleep(clock, Math.min(pause, probe.interval, left), signal);
+    // An attempt that our own deadline cut short says less than the one before.
+    if (last === undefined || left > 0) last = attempt.reason;
+    await sleep(clock, Math.max(0, Math.min(pause, probe.interval, left)), signal);
+    if (clock.now() >= deadline) return unproven(probe, last);
   }
 }
 

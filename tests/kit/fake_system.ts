@@ -122,7 +122,7 @@ export class FakeSystem implements System {
     for (const look of [...this.#waiting]) look();
   }
 
-  spawn(spec: SpawnSpec): Child {
+  spawn(spec: SpawnSpec): FakeChild {
     this.mayspawn(spec);
     const child = new FakeChild(this, this.nextPid(), spec);
     this.children.push(child);
