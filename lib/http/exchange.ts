@@ -8,7 +8,8 @@
  * throws or never answers costs its own exchange only.
  */
 
-import type { Fields, RequestHead, ResponseHead } from "./head.ts";
+import type { Fields } from "./fields.ts";
+import type { RequestHead, ResponseHead } from "./head.ts";
 
 /** Bytes a front or an upstream keeps free before and after each window, for chunk framing. */
 export const WINDOW_ROOM = 16;

@@ -1,0 +1,18 @@
+/** Public face of the HTTP floor. */
+export { answer, BytesBody, noBody } from "./answer.ts";
+export {
+  type Body,
+  BodyBroken,
+  type ByteTunnel,
+  type ClientAddress,
+  type Exchange,
+  type Handler,
+} from "./exchange.ts";
+export { forward, type ForwardHost } from "./forward.ts";
+export type { Front, FrontHost, FrontKind, FrontOptions, Place } from "./front.ts";
+export { RequestHead, ResponseHead } from "./head.ts";
+export { Networks } from "./networks.ts";
+export { openFront } from "./open.ts";
+export { type ForwardSettings, forwardSettings, frontOptions } from "./settings.ts";
+export { Upstream, type UpstreamHost } from "./upstream.ts";
+export { UpstreamSet } from "./upstream_set.ts";

@@ -1,0 +1,117 @@
+/**
+ * One program that answers, and the keep-alive connections to it.
+ *
+ * Invariants: at most `MOST_IDLE` connections lie idle; after close() idle connections are gone and
+ * busy ones end with their answer; `outstanding` is the number of requests and tunnels that were
+ * begun and not ended.
+ */
+
+import type { Clock } from "../core/clock.ts";
+import { messageOf } from "../core/failure.ts";
+import { Sweeper } from "./sweeper.ts";
+import { UpstreamConnection } from "./upstream_connection.ts";
+
+const MOST_IDLE = 512;
+/** A request that must not be sent twice takes no connection that lay idle longer. */
+const FRESH_MS = 1000;
+
+/** What upstreams need of the outside. */
+export interface UpstreamHost {
+  clock: Clock;
+}
+
+/** A connection could not be made. */
+export class ConnectFailed extends Error {
+  override readonly name = "ConnectFailed";
+  constructor(message: string, readonly timedOut: boolean) {
+    super(message);
+  }
+}
+
+export class Upstream {
+  /** Takes requests; the daemon clears it when the program ends or fails its probe. */
+  ready = true;
+  /** Requests and tunnels in flight. */
+  outstanding = 0;
+  readonly #host: UpstreamHost;
+  readonly #sweeper: Sweeper;
+  readonly #idle: UpstreamConnection[] = [];
+  #closed = false;
+
+  /** `instance`: id of the process; `hostname`, `port`: where it listens. */
+  constructor(
+    readonly instance: string,
+    readonly hostname: string,
+    readonly port: number,
+    host: UpstreamHost,
+  ) {
+    this.#host = host;
+    this.#sweeper = new Sweeper(host.clock);
+  }
+
+  /** Connections open now, idle and busy. */
+  get connections(): number {
+    return this.#sweeper.size;
+  }
+
+  /** Connections in the pool. */
+  get idle(): number {
+    return this.#idle.length;
+  }
+
+  /** A pooled connection; `repeatable`: the request may be sent again if it turns out stale. */
+  take(repeatable: boolean): UpstreamConnection | undefined {
+    const pool = this.#idle;
+    if (pool.length === 0) return undefined;
+    const last = pool[pool.length - 1];
+    // The last one is the youngest: if it is too old, all are.
+    if (!repeatable && this.#sweeper.now - last.idleSince >= FRESH_MS) return undefined;
+    pool.length--;
+    return last;
+  }
+
+  /**
+   * A new connection.
+   * @param ms limit in milliseconds; 0: the system's
+   * @throws ConnectFailed
+   */
+  async connect(ms: number): Promise<UpstreamConnection> {
+    const dial = Deno.connect({ hostname: this.hostname, port: this.port });
+    let late = false;
+    const { promise, reject, resolve } = Promise.withResolvers<Deno.TcpConn>();
+    const timer = ms > 0
+      ? this.#host.clock.timer(ms, () => {
+        late = true;
+        reject(new ConnectFailed(`no connection within ${ms} ms`, true));
+      })
+      : undefined;
+    dial.then((conn) => {
+      if (late) conn.close();
+      else resolve(conn);
+    }, (error) => reject(new ConnectFailed(messageOf(error), false)));
+    try {
+      return new UpstreamConnection(await promise, this.#sweeper);
+    } finally {
+      timer?.cancel();
+    }
+  }
+
+  /** A connection whose answer ended: into the pool if it can be used again. */
+  give(connection: UpstreamConnection): void {
+    if (this.#closed || this.#idle.length >= MOST_IDLE) return connection.close();
+    if (!connection.finish()) return;
+    connection.onSpoiled ??= () => this.#remove(connection);
+    this.#idle.push(connection);
+  }
+
+  /** Idle connections end now, busy ones when their answer is done. */
+  close(): void {
+    this.#closed = true;
+    for (const connection of this.#idle.splice(0)) connection.close();
+  }
+
+  #remove(connection: UpstreamConnection): void {
+    const index = this.#idle.indexOf(connection);
+    if (index >= 0) this.#idle.splice(index, 1);
+  }
+}
