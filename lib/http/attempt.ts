@@ -69,19 +69,24 @@ export class Attempt {
   async run(lease: Lease<UpstreamSet>, upstream: Upstream, last: boolean): Promise<Outcome> {
     const exchange = this.#exchange;
     const { counts } = lease.target;
+    const place = upstream.lease();
+    if (place === undefined) {
+      lease.release();
+      return "elsewhere";
+    }
+    place.onCut = this.#cut;
     this.#lease = lease;
     this.#upstream = upstream;
     this.#connection = undefined;
     exchange.onGone = this.#stop;
     lease.onCut = this.#cut;
-    upstream.outstanding++;
     counts.http++;
     try {
       return await this.#forward(last);
     } finally {
       exchange.onGone = undefined;
       lease.release();
-      upstream.outstanding--;
+      place.release();
       counts.http--;
       // Whatever was not given back whole is of no further use.
       (this.#connection as UpstreamConnection | undefined)?.close();
@@ -249,6 +254,7 @@ export class Attempt {
   /** The drain was cut. */
   readonly #cut = (): void => {
     if (this.#tunnel !== undefined) return this.#tunnel.cut();
+    if (this.#stopped) return;
     this.#stopped = true;
     this.#connection?.close();
     const exchange = this.#exchange;

@@ -8,6 +8,7 @@
 
 import type { Clock } from "../core/clock.ts";
 import { messageOf } from "../core/failure.ts";
+import { type Draining, Gate, type Lease } from "../core/gate.ts";
 import { Sweeper } from "./sweeper.ts";
 import { UpstreamConnection } from "./upstream_connection.ts";
 
@@ -31,8 +32,7 @@ export class ConnectFailed extends Error {
 export class Upstream {
   /** Takes requests; the daemon clears it when the program ends or fails its probe. */
   ready = true;
-  /** Requests and tunnels in flight. */
-  outstanding = 0;
+  readonly #gate: Gate<Upstream>;
   readonly #host: UpstreamHost;
   readonly #sweeper: Sweeper;
   readonly #idle: UpstreamConnection[] = [];
@@ -47,6 +47,23 @@ export class Upstream {
   ) {
     this.#host = host;
     this.#sweeper = new Sweeper(host.clock);
+    this.#gate = new Gate(host.clock);
+    this.#gate.swap(this);
+  }
+
+  /** Requests and tunnels in flight. */
+  get outstanding(): number {
+    return this.#gate.held;
+  }
+
+  /** The right to send one request; undefined after retire(). */
+  lease(): Lease<Upstream> | undefined {
+    return this.#gate.lease();
+  }
+
+  /** No more requests; what is in flight finishes or is cut with the drain. */
+  retire(): Draining {
+    return this.#gate.swap(undefined);
   }
 
   /** Connections open now, idle and busy. */

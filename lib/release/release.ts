@@ -212,18 +212,21 @@ export class Release implements ReleaseContext {
     }
   }
 
-  /** Makes a proven copy part of the release, in the place of the one with its id, which it returns. */
-  admit(slot: Slot): Slot | undefined {
+  /**
+   * Makes a proven copy part of the release, in the place of the one with its id.
+   * @returns what the replaced one still holds; undefined when it holds nothing
+   */
+  admit(slot: Slot): Draining | undefined {
     const old = this.#slots.get(slot.instance);
-    if (old !== undefined) this.remove(old);
+    const draining = old === undefined ? undefined : this.remove(old);
     this.#add(slot);
-    return old;
+    return draining;
   }
 
-  /** Takes a copy out: no new requests for it. */
-  remove(slot: Slot): void {
+  /** Takes a copy out: no new requests for it. @returns what it still holds */
+  remove(slot: Slot): Draining | undefined {
     if (this.#slots.get(slot.instance) === slot) this.#slots.delete(slot.instance);
-    this.#leaveUpstreams(slot);
+    return this.#leaveUpstreams(slot);
   }
 
   /** Everything about it for status. */
@@ -266,17 +269,21 @@ export class Release implements ReleaseContext {
   #add(slot: Slot): void {
     this.#slots.set(slot.instance, slot);
     if (slot.place.config.policy !== "proxied" || slot.port === undefined) return;
-    const upstream = new Upstream(slot.instance, upstreamHost(this.#config), slot.port);
+    const host = upstreamHost(this.#config);
+    const upstream = new Upstream(slot.instance, host, slot.port, this.ground);
     upstream.ready = slot.process.healthy;
     this.#upstreams.set(slot, upstream);
     this.upstreams.add(upstream);
   }
 
-  #leaveUpstreams(slot: Slot): void {
+  #leaveUpstreams(slot: Slot): Draining | undefined {
     const upstream = this.#upstreams.get(slot);
-    if (upstream === undefined) return;
+    if (upstream === undefined) return undefined;
     this.#upstreams.delete(slot);
-    this.upstreams.remove(upstream);
+    this.upstreams.remove(upstream.instance);
+    const draining = upstream.retire();
+    upstream.close();
+    return draining;
   }
 
   #changed(slot: Slot): void {

@@ -9,8 +9,8 @@
  */
 
 import type { ProcessConfig } from "../config/config.ts";
-import { within } from "../core/clock.ts";
 import { Failure } from "../core/failure.ts";
+import type { Draining } from "../core/gate.ts";
 import type { StartReason } from "../process/types.ts";
 import type { Fleet } from "./fleet.ts";
 import type { Release } from "./release.ts";
@@ -152,11 +152,11 @@ async function letGo(fleet: Fleet, release: Release, slot: Slot): Promise<void> 
   await finish(fleet, slot, release.remove(slot));
 }
 
-/** Waits until a copy that gets no new work has finished, within the drain budget; then stops it. */
-async function finish(fleet: Fleet, slot: Slot, idle: Promise<void>): Promise<void> {
-  const budget = fleet.config.proxy?.drain_timeout ?? 0;
+/** A copy that gets no new work finishes what it holds, within the drain budget; then it stops. */
+async function finish(fleet: Fleet, slot: Slot, draining: Draining | undefined): Promise<void> {
   slot.process.quiesce();
-  await within(fleet.ground.clock, budget, idle);
+  draining?.within(fleet.config.proxy?.drain_timeout ?? 0);
+  await draining?.idle;
   const left = stopFailure(`"${slot.instance}" is not wholly stopped`, [await slot.stop()]);
   if (left !== undefined) throw left;
 }
