@@ -5,13 +5,22 @@
  * Invariants: at no moment can anybody connect who could not when it is in place (until then it lies
  * in a 0700 directory of its own); closing never unlinks a socket that another put at the path since.
  *
- * Deno.serve facts this rests on (2.7 and 2.9): it binds before it returns; abort() cuts everything
- * at once, after a shutdown() it would end the process with an uncaught error, and shutdown() itself
- * hangs on half a request head; so there is only ever an abort, after the answers are out.
+ * Deno.serve facts this rests on, measured with 2.7.11 and 2.9.6: it binds before it returns. A
+ * request's `completed` resolves before the kernel has its answer: an abort() right after it cuts
+ * every answer on 2.7, a shutdown() only what does not fit into the socket's buffer (200 KB; no answer
+ * that a command waits for is that long). shutdown() may wait for ever when there is half a request
+ * head (2.7), and an abort() after it ends the process with an uncaught error. So the two endings are
+ * never mixed:
+ *
+ * | ending            | how                                                                        |
+ * | ----------------- | -------------------------------------------------------------------------- |
+ * | close, all idle   | shutdown(), left alone when it does not end: half a head dies with us      |
+ * | close, still busy | abort()                                                                    |
+ * | retire            | abort(), a good while after the last answer                                |
  */
 
 import { dirname, join } from "@std/path";
-import { type Clock, within } from "../core/clock.ts";
+import { type Clock, type Timer, within } from "../core/clock.ts";
 import { Failure } from "../core/failure.ts";
 import { reasonOf } from "../os/reason.ts";
 import { connectionsOf } from "../os/unix_sockets.ts";
@@ -25,6 +34,12 @@ export interface DoorPlace {
   owner?: number;
   group?: number;
 }
+
+/** How long the answers of a retired door may take to be read, milliseconds. */
+const LAST_ANSWERS = 10_000;
+
+/** How long the connections of a closing door, all of them idle, may take to end, milliseconds. */
+const LAST_BYTES = 1_000;
 
 /** Names tried for the private directory. */
 const NAME_TRIES = 20;
@@ -42,6 +57,9 @@ export class Door {
   readonly #app: App;
   readonly #visits = new Set<Visit>();
   #changed = Promise.withResolvers<void>();
+  /** Shut down or aborted: neither may follow. */
+  #ended = false;
+  #retiring: Timer | undefined;
   /** Connections seen at the last look, and when that was. */
   #seen: { at: number; connections: Set<string> } = { at: 0, connections: new Set() };
 
@@ -99,22 +117,42 @@ export class Door {
     this.#closing.abort();
   }
 
-  /** Resolves when nothing is being worked on and all answers are sent. */
-  async idle(): Promise<void> {
-    while (this.#visits.size > 0) await this.#changed.promise;
+  /**
+   * Takes no new request, and ends once nothing is being worked on: for a door whose place another
+   * has taken. `onEnd` is called unless close() comes first.
+   */
+  async retire(onEnd: () => void): Promise<void> {
+    await this.#until(() => this.working === 0);
+    if (this.#ended) return;
+    this.#retiring = this.#clock.timer(LAST_ANSWERS, () => {
+      this.#abort();
+      onEnd();
+    });
   }
 
-  /** Resolves when nothing is being worked on. */
-  async worked(): Promise<void> {
-    while (this.working > 0) await this.#changed.promise;
-  }
-
-  /** Gives answers `ms` milliseconds to get out, then cuts every connection. */
+  /** Lets what is being worked on end within `ms` milliseconds, else cuts it. */
   async close(ms: number): Promise<void> {
     this.endFollowers();
-    await within(this.#clock, ms, this.idle());
+    this.#retiring?.cancel();
+    const idle = await within(this.#clock, ms, this.#until(() => this.#visits.size === 0));
+    if (this.#ended) return;
+    if (!idle.done) {
+      this.#abort();
+      await this.#server.finished;
+      return;
+    }
+    this.#ended = true;
+    await within(this.#clock, LAST_BYTES, this.#server.shutdown());
+  }
+
+  #abort(): void {
+    this.#ended = true;
     this.#cut.abort();
-    await this.#server.finished;
+  }
+
+  /** Waits for a state of the visits. */
+  async #until(reached: () => boolean): Promise<void> {
+    while (!reached()) await this.#changed.promise;
   }
 
   #listen(): Deno.HttpServer<Deno.UnixAddr> {

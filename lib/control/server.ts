@@ -26,9 +26,6 @@ import { type App, CONTROL_LIMITS, type ControlLimits, createApp } from "./app.t
 import { Door, type DoorPlace } from "./door.ts";
 import type { Operations } from "./operations.ts";
 
-/** How long a retired door waits for its last answers to be read, milliseconds. */
-const LAST_ANSWERS = 10_000;
-
 /** How long close() waits by default. */
 const CLOSE = 5_000;
 
@@ -132,7 +129,7 @@ export class Control implements AsyncDisposable {
     this.#report(`closing ${silent} silent connection${silent === 1 ? "" : "s"}`);
     for (const door of this.#retired) door.endFollowers();
     this.#retired.add(old);
-    old.worked().then(() => old.close(LAST_ANSWERS)).then(() => this.#retired.delete(old));
+    old.retire(() => this.#retired.delete(old));
   }
 
   #report(error: string): void {

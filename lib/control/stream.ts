@@ -4,11 +4,12 @@
  *
  * Invariants: nothing here grows for a reader that does not read. Records are taken from their
  * source only as fast as they are sent (the source bounds what waits there), and a reader that takes
- * nothing for `stall` milliseconds while something waits for it is cut; progress beyond its bound is
+ * nothing for `stall` milliseconds while something waits for it loses its source; progress beyond its bound is
  * dropped, its result never. Records end when `closing` is aborted. `onEnd` is called exactly once.
  */
 
 import type { Clock, Timer } from "../core/clock.ts";
+import { formatDuration } from "../core/duration.ts";
 import { Failure, failureJson } from "../core/failure.ts";
 import { headers } from "./answer.ts";
 
@@ -60,12 +61,12 @@ export function records(
   let controller: Controller;
   let patience: Timer | undefined;
   let ended = false;
-  const end = (error?: Error) => {
+  const end = (failure?: unknown) => {
     patience?.cancel();
     if (ended) return;
     ended = true;
-    if (error === undefined) controller.close();
-    else controller.error(error);
+    if (failure !== undefined) controller.enqueue(line(failureJson(failure)));
+    controller.close();
     leave();
   };
   const leave = () => {
@@ -92,12 +93,11 @@ export function records(
       } catch (error) {
         if (ended) return;
         tellBug(host, error);
-        controller.enqueue(line(failureJson(error)));
-        return end();
+        return end(error);
       }
       if ((controller.desiredSize ?? 0) > 0) return;
-      const late = new Error("the reader took nothing for too long");
-      patience = host.clock.timer(host.stall, () => end(late));
+      const late = `nothing was read for ${formatDuration(host.stall)}: the stream ends here`;
+      patience = host.clock.timer(host.stall, () => end(new Failure(late)));
     },
     cancel() {
       patience?.cancel();
