@@ -52,14 +52,25 @@ export function explain(
   root: Node,
   base: Path,
 ): Problem[] {
-  return leaves(issues, root).flatMap((leaf) => {
-    const place = { path: [...base, ...leaf.path], node: find(root, leaf.path) };
-    if (leaf.keys !== undefined) {
-      const known = keysAt(schema, leaf.path);
-      return leaf.keys.map((key) => unknownKey([...place.path, key], known));
+  const problems: Problem[] = [];
+  const meant = new Set<string>();
+  for (const { path, keys = [] } of leaves(issues, root)) {
+    const known = keysAt(schema, path);
+    for (const key of keys) {
+      const at = [...base, ...path, key];
+      problems.push(unknownKey(at, known));
+      const near = nearest(key, known);
+      if (near !== undefined) meant.add(dotted([...base, ...path, near]));
     }
-    return [explainLeaf(leaf.issue, place, keyAt(schema, leaf.path) ?? {})];
-  });
+  }
+  for (const { path, issue, keys } of leaves(issues, root)) {
+    const at = [...base, ...path];
+    const node = find(root, path);
+    // A required key that is there under a mistyped name is not missing as well.
+    if (keys !== undefined || (node === undefined && meant.has(dotted(at)))) continue;
+    problems.push(explainLeaf(issue, { path: at, node }, keyAt(schema, path) ?? {}));
+  }
+  return problems;
 }
 
 /** A key that nobody knows. */
@@ -171,11 +182,10 @@ function explainType(
     }
     case "int":
     case "number": {
-      const what = expected === "int" ? "a whole number" : "a number";
-      const digits = /^[+]?0*(\d+)(?:\.0+)?$/.exec(written.replaceAll("_", ""))?.[1];
-      const fix = digits === undefined
-        ? exampleFix(path, schema)
-        : `write ${digits}, without quotes`;
+      const what = schema.type === "integer" ? "a whole number" : "a number";
+      const digits = /^\+?0*(\d+)(?:\.0+)?$/.exec(written.replaceAll("_", ""))?.[1];
+      const quoted = digits === written ? ", without quotes" : "";
+      const fix = digits === undefined ? exampleFix(path, schema) : `write ${digits}${quoted}`;
       return say(`must be ${what}, got ${got}`, fix);
     }
     case "array":
@@ -209,6 +219,11 @@ function mapFix(path: Path, node: Node | undefined, schema: KeySchema): string {
     return `write depends_on: { ${entries.join(", ")} }`;
   }
   if (key === "env" && node?.kind === "list") return "write env: { NAME: value }";
+  const [needed, ...others] = schema.required ?? [];
+  if (needed !== undefined && others.length === 0 && node?.kind === "scalar") {
+    const label = /^\d+$/.test(key ?? "") ? "" : `${key}: `;
+    return `write ${label}{ ${needed}: ${node.text} }`;
+  }
   const keys = Object.keys(schema.properties ?? {}).slice(0, LISTED_KEYS);
   if (schema.example !== undefined || keys.length === 0) return exampleFix(path, schema);
   return `write its keys indented below it: ${keys.join(", ")}`;
@@ -221,7 +236,8 @@ function exampleFix(path: Path, schema: KeySchema, verb = "write"): string {
     const sample = String(schema.example);
     return `${verb} e.g. ${label}${sample}`;
   }
-  return verb === "add" ? `add ${label}…` : `write ${aKind(schema)}`;
+  if (verb === "add") return `add ${label}…`;
+  return schema.kind === undefined ? "write one value" : `write ${aKind(schema)}`;
 }
 
 /** The kind of value a key has, with its article. */

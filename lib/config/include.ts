@@ -12,7 +12,7 @@ import { isAbsolute, join, normalize, resolve } from "@std/path";
 import { type Env, expandText } from "./expand.ts";
 import { readText } from "./file.ts";
 import { error, type Problem } from "./problem.ts";
-import { find, merge, type Node, type Path, type Source } from "./tree.ts";
+import { find, merge, type Node, type Path, type Source, type Table } from "./tree.ts";
 import { parseYaml } from "./yaml.ts";
 
 /** Files one configuration may consist of. */
@@ -20,7 +20,7 @@ const MAX_FILES = 64;
 
 /** What was read. `root` is missing when the main file could not be read as YAML. */
 export interface Loaded {
-  root?: Node;
+  root?: Table;
   problems: Problem[];
   /** The main file's text, also when it is not YAML. */
   source: Source;
@@ -46,7 +46,7 @@ class Loader {
   constructor(readonly env: Env) {}
 
   /** The tree of one text with its includes laid over it. `chain`: real paths down to it. */
-  async parse(source: Source, chain: readonly string[]): Promise<Node | undefined> {
+  async parse(source: Source, chain: readonly string[]): Promise<Table | undefined> {
     const { root, problems } = await parseYaml(source);
     this.problems.push(...problems.map((problem) => ({ source, ...problem })));
     if (root === undefined) return undefined;
@@ -54,15 +54,16 @@ class Loader {
       const empty = root.kind === "scalar" && root.value === null;
       const message = empty ? "the file is empty" : "the file must be a map of keys and values";
       const fix = "begin with `processes:` and a process below it";
-      this.problems.push({ ...error([], message, fix), source });
+      const at = empty ? { source, offset: 0, length: 0 } : undefined;
+      this.problems.push({ ...error([], message, fix), source, at });
       return undefined;
     }
-    let result: Node = { ...root, entries: new Map(root.entries) };
+    let result: Table = { ...root, entries: new Map(root.entries) };
     const include = root.entries.get("include");
     result.entries.delete("include");
     for (const [path, name] of this.#names(include, source)) {
       const over = await this.#included(name, path, source, chain);
-      if (over !== undefined) result = merge(result, over) as typeof result;
+      if (over !== undefined) result = merge(result, over) as Table;
     }
     return result;
   }
@@ -91,7 +92,7 @@ class Loader {
     path: Path,
     source: Source,
     chain: readonly string[],
-  ): Promise<Node | undefined> {
+  ): Promise<Table | undefined> {
     const complain = (message: string, fix: string) => {
       this.problems.push({ ...error(path, message, fix), source });
       return undefined;

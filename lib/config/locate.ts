@@ -47,8 +47,8 @@ export function locate(problems: readonly Problem[], root: Node | undefined): Di
 /** The same sentence at the same place is said once. */
 function distinct(diagnostics: Diagnostic[]): Diagnostic[] {
   const seen = new Set<string>();
-  return diagnostics.filter(({ file, line, column, message }) => {
-    const key = JSON.stringify([file, line, column, message]);
+  return diagnostics.filter(({ file, line, column, message, source_line }) => {
+    const key = JSON.stringify([file, line, column, message, source_line]);
     return !seen.has(key) && seen.add(key);
   });
 }

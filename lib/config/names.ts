@@ -40,7 +40,7 @@ export function readProcessId(text: string): string | Refusal {
   }
   if (/^[A-Za-z][A-Za-z0-9._-]*$/.test(text) && text.length <= MAX_NAME) return text;
   const what = `must begin with a letter and have only letters, digits, ".", "_" and "-"`;
-  const near = text.replace(/[^A-Za-z0-9._-]+/g, "-").replace(/^[^A-Za-z]+/, "") || "web";
+  const near = text.replace(/[^A-Za-z0-9._-]+/g, "-").replace(/^[^A-Za-z]/, "p$&") || "web";
   return new Refusal(`${what} (at most ${MAX_NAME})`, `write e.g. ${near.slice(0, MAX_NAME)}`);
 }
 
@@ -60,7 +60,8 @@ export function readAddress(text: string): { host: string; port: number } | Refu
     if (bare !== null && isIpv6(bare[1])) {
       return refuse("must have brackets around an IPv6 address", `write [${bare[1]}]:${bare[2]}`);
     }
-    return refuse("must be host:port");
+    const fix = isHost(text) ? `write ${text}:${PROXY.port}` : ADDRESS_FIX;
+    return refuse("must be host:port", fix);
   }
   const [, six, host, port] = match;
   if (six !== undefined && !isIpv6(six)) return refuse("must have an IPv6 address in [ ]");
@@ -108,6 +109,8 @@ export function readCidr(text: string): string | Refusal {
 export function readPorts(text: string): PortRange | Refusal {
   const refuse = (what: string, fix: string) =>
     new Refusal(`${what}, got ${JSON.stringify(text)}`, fix);
+  const zeros = /^\s*0+([1-9]\d*)\s*$/.exec(text);
+  if (zeros !== null) return refuse("must not begin with 0", `write ${zeros[1]}`);
   const match = /^\s*(\d+)\s*(?:-\s*(\d+)\s*)?$/.exec(text);
   if (match === null) {
     return refuse("must be a port or a range of ports", "write 8080, 18182-18299, or 0 for any");
@@ -167,6 +170,17 @@ export const STOP_SIGNALS: readonly Deno.Signal[] = [
   "SIGSTKFLT",
 ];
 
+/** Signals that people know by number. */
+const SIGNAL_NUMBERS: Record<string, Deno.Signal> = {
+  1: "SIGHUP",
+  2: "SIGINT",
+  3: "SIGQUIT",
+  9: "SIGKILL",
+  10: "SIGUSR1",
+  12: "SIGUSR2",
+  15: "SIGTERM",
+};
+
 /** A signal by name. */
 export function readSignal(text: string): Deno.Signal | Refusal {
   const known = STOP_SIGNALS.find((signal) => signal === text);
@@ -174,6 +188,13 @@ export function readSignal(text: string): Deno.Signal | Refusal {
   const got = JSON.stringify(text);
   if (text === "SIGSTOP") {
     return new Refusal(`must end the process; ${got} only pauses it`, "write SIGTERM");
+  }
+  if (/^(?:SIG)?RT/i.test(text)) {
+    return new Refusal(`must not be a real-time signal, got ${got}`, "write e.g. SIGUSR1");
+  }
+  const numbered = SIGNAL_NUMBERS[text];
+  if (numbered !== undefined) {
+    return new Refusal(`must be a signal name, got ${text}`, `write ${numbered}`);
   }
   const full = text.toUpperCase().replace(/^(?:SIG)?/, "SIG");
   const near = nearest(full, STOP_SIGNALS) ?? "SIGTERM";

@@ -5,7 +5,7 @@
  * YAML, and a key that does not exist there is a mistake of the override, not of the file.
  */
 
-import { error, type Problem } from "./problem.ts";
+import { error, type Problem, type Spot } from "./problem.ts";
 import { child, type Node, type Path, type Source, type Table } from "./tree.ts";
 import { parseYaml } from "./yaml.ts";
 
@@ -14,17 +14,17 @@ const AFTER_FILES = 1_000_000;
 
 /** Lays overrides over a tree, in order; what cannot be understood is reported. */
 export async function applyOverrides(
-  root: Node,
+  root: Table,
   overrides: readonly string[],
   dir: string,
   problems: Problem[],
-): Promise<Node> {
+): Promise<Table> {
   let result = root;
   for (const [i, text] of overrides.entries()) {
     const source: Source = { kind: "override", name: text, dir, text, order: AFTER_FILES + i };
-    const complain = (message: string, fix: string) => {
+    const complain = (message: string, fix: string, spot: Spot = "key") => {
       const at = { source, offset: 0, length: text.length };
-      problems.push({ ...error([], message, fix, "key"), at });
+      problems.push({ ...error([], message, fix, spot), at });
     };
     const equals = text.indexOf("=");
     const keys = equals < 1 ? undefined : splitKeys(text.slice(0, equals));
@@ -38,10 +38,10 @@ export async function applyOverrides(
     }
     const parsed = await parseYaml({ ...source, text: text.slice(equals + 1) });
     if (parsed.root === undefined || parsed.problems.length > 0) {
-      complain("the value of this override is not valid YAML", "put the value in quotes");
+      complain("the value of this override is not valid YAML", "put it in quotes", "value");
       continue;
     }
-    result = overlay(result, keys, withSource(parsed.root, source), source);
+    result = overlay(result, keys, withSource(parsed.root, source), source) as Table;
   }
   return result;
 }

@@ -26,7 +26,7 @@ import { applyOverrides } from "./override.ts";
 import { type Diagnostic, error, type Problem, renderProblems, warning } from "./problem.ts";
 import { checkRules } from "./rules/all.ts";
 import { fileSchema } from "./schema/file.ts";
-import { ROADRUNNER_SECTIONS, type SectionSchema, unsupported } from "./sections.ts";
+import { type SectionSchema, unsupported } from "./sections.ts";
 import { find, type Node, type Path, type Table } from "./tree.ts";
 import { validate } from "./validate.ts";
 
@@ -96,19 +96,24 @@ export function environment(request: ReadRequest): { env: Env; problems: Problem
 
 /** Expansion, schema and rules. What it returns is for use only when nothing was an error. */
 function check(
-  root: Node,
+  root: Table,
   env: Env,
   sections: Sections,
   place: Place,
   problems: Problem[],
 ): Config | undefined {
-  const bare = (path: Path) => isRoadRunner(path[0], sections);
-  const expanded = expandTree(root, env, bare, problems) as Table;
+  // Sections that nobody reads are not expanded: their variables need not be set.
+  const isRead = ([name]: [string, Node]) => FILE_KEYS.includes(name) || sections.has(name);
+  const read = { ...root, entries: new Map([...root.entries].filter(isRead)) };
+  const bare = ([name]: Path) => sections.get(name)?.roadrunner ?? false;
+  const expanded = expandTree(read, env, bare, problems) as Table;
+  for (const name of root.entries.keys()) problems.push(...unread(name, sections));
   const own = new Map<string, Node>();
   const values: Record<string, unknown> = {};
   for (const [name, node] of expanded.entries) {
-    if (FILE_KEYS.includes(name)) own.set(name, node);
-    else checkSection(name, node, sections, values, problems);
+    const section = sections.get(name);
+    if (section === undefined) own.set(name, node);
+    else checkSection(name, node, section, values, problems);
   }
   const checked = validate(fileSchema, { ...expanded, entries: own });
   // What could not be expanded is written, so it is not missing.
@@ -126,29 +131,23 @@ function check(
 
 const FILE_KEYS = Object.keys(fileSchema.shape);
 
-function isRoadRunner(name: string | undefined, sections: Sections): boolean {
-  if (name === undefined) return false;
-  return sections.get(name)?.roadrunner ?? ROADRUNNER_SECTIONS.includes(name);
+/** What to say about a top-level key that nobody reads. */
+function unread(name: string, sections: Sections): Problem[] {
+  // Free keys: a place for anchors.
+  if (FILE_KEYS.includes(name) || sections.has(name) || name.startsWith("x-")) return [];
+  const refused = unsupported(name);
+  if (refused !== undefined) return [{ ...refused, path: [name], spot: "key" }];
+  return [unknownKey([name], [...FILE_KEYS, ...sections.keys()])];
 }
 
-/** A top-level key that is not one of the file's own. */
+/** A plugin's section. */
 function checkSection(
   name: string,
   node: Node,
-  sections: Sections,
+  section: SectionSchema,
   values: Record<string, unknown>,
   problems: Problem[],
 ): void {
-  // Free keys: a place for anchors.
-  if (name.startsWith("x-")) return;
-  const section = sections.get(name);
-  if (section === undefined) {
-    const refused = unsupported(name);
-    const known = [...FILE_KEYS, ...sections.keys()];
-    if (refused === undefined) problems.push(unknownKey([name], known));
-    else problems.push({ ...refused, path: [name], spot: "key" });
-    return;
-  }
   // A section that is only named wants its defaults.
   const empty = node.kind === "scalar" && node.value === null;
   const written: Node = empty ? { ...node, kind: "table", entries: new Map() } : node;

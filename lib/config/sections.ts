@@ -76,9 +76,6 @@ const NOT_MISSED = [
   "memcached",
 ];
 
-/** RoadRunner's section names. */
-export const ROADRUNNER_SECTIONS: readonly string[] = [...MISSED_BY_CLIENTS, ...NOT_MISSED];
-
 /** What to say about a section of RoadRunner that no plugin takes; undefined: it is none. */
 export function unsupported(name: string): SectionProblem | undefined {
   if (name === "envfile") {

@@ -26,12 +26,13 @@ export function syntaxProblems(source: Source, thrown?: unknown): SyntaxProblems
     const fix = "write it flatter";
     return { ...found, fatal: [at(source, 0, 1, "the document is nested too deeply", fix)] };
   }
-  const document = parseDocument(source.text, { prettyErrors: false, logLevel: "silent" });
+  // Not "silent": then a second document would be no error.
+  const document = parseDocument(source.text, { prettyErrors: false, logLevel: "error" });
   for (const mistake of document.errors) {
     if (mistake.code === "DUPLICATE_KEY") found.duplicates.push(duplicate(source, mistake));
     else if (found.fatal.length === 0) found.fatal.push(explain(source, mistake, document));
   }
-  if (found.fatal.length === 0) found.fatal.push(...complexKeys(source, document));
+  if (found.fatal.length === 0) found.fatal.push(...oddities(source, document));
   const unexplained = found.fatal.length === 0 && found.duplicates.length === 0;
   if (unexplained && thrown !== undefined) found.fatal.push(asThrown(source, messageOf(thrown)));
   return found;
@@ -73,16 +74,22 @@ function explain(source: Source, mistake: ParseError, document: Document): Probl
     case "TAB_AS_INDENT":
       return say("a tab is used for indentation, YAML allows only spaces", "use spaces");
     case "MULTIPLE_DOCS":
-      return say("the file holds a second document", "remove the line --- and what follows it");
+      return say(
+        "the file holds a second document",
+        "remove the line --- and what follows it",
+        offset,
+        3,
+      );
     case "BLOCK_AS_IMPLICIT_KEY":
-      return say('there is a second ": " in this value', QUOTES_FIX);
+      return say('there is a second ": " in this value', QUOTES_FIX, offset, line.end - offset);
     case "BAD_SCALAR_START":
       return say(`a value cannot begin with ${source.text[offset]}`, QUOTES_FIX);
-    case "BAD_INDENT":
-      return say(
-        "the indentation fits no line above",
-        "begin the line in the column of its neighbours",
-      );
+    case "BAD_INDENT": {
+      const open = unclosed(source, mistake.message, document, offset);
+      if (open !== undefined) return open;
+      const fix = "begin the line in the column of its neighbours";
+      return say("the indentation fits no line above", fix, line.first, line.end - line.first);
+    }
     case "BAD_DQ_ESCAPE":
       return say(
         "this backslash sequence is unknown in double quotes",
@@ -97,12 +104,34 @@ function explain(source: Source, mistake: ParseError, document: Document): Probl
       }
   }
   if (/[Ii]mplicit (?:map )?keys?/.test(mistake.message)) {
-    const from = line.start + (line.text.length - line.text.trimStart().length);
-    const length = line.text.trim().length;
-    return say('this is not of the form "key: value"', 'write it as "key: value"', from, length);
+    const words = source.text.slice(line.first, line.end);
+    const fix = /^[\w.-]+$/.test(words) ? `add a colon: ${words}:` : 'write it as "key: value"';
+    return say('this is not of the form "key: value"', fix, line.first, words.length);
   }
   const message = mistake.message.replace(/^./, (first) => first.toLowerCase());
   return say(`this is not valid YAML: ${message}`, "check quotes, brackets and indentation here");
+}
+
+/** A list or map in brackets that is still open where its line, or the file, ends. */
+function unclosed(
+  source: Source,
+  message: string,
+  document: Document,
+  end: number,
+): Problem | undefined {
+  const bracket = /end with an? ([\]}])/.exec(message)?.[1];
+  if (bracket === undefined) return undefined;
+  let start = -1;
+  visit(document, {
+    Collection(_, node) {
+      const [from, to] = node.range ?? [-1, -1];
+      const opens = source.text[from] === (bracket === "]" ? "[" : "{");
+      if (node.flow && opens && to >= end - 1 && source.text[to - 1] !== bracket) start = from;
+    },
+  });
+  const what = bracket === "]" ? "list" : "map";
+  const told = `this ${what} is never closed`;
+  return start < 0 ? undefined : at(source, start, 1, told, `add the closing ${bracket}`);
 }
 
 /** Where the quoted text begins that was still open at the end. */
@@ -117,11 +146,19 @@ function quoteStart(document: Document, end: number): number | undefined {
   return start;
 }
 
-/** `{{x}}` without quotes is, to YAML, a map in a map: valid, and never what was meant. */
-function complexKeys(source: Source, document: Document): Problem[] {
+/** What the second parser takes and we do not. */
+function oddities(source: Source, document: Document): Problem[] {
   const found: Problem[] = [];
   visit(document, {
+    Alias(_, alias) {
+      if (alias.resolve(document) !== undefined || found.length > 0) return;
+      const { source: name, range } = alias;
+      const message = `there is no anchor &${name} above this alias`;
+      const fix = `write &${name} before the value that is meant`;
+      found.push(at(source, range?.[0] ?? 0, name.length + 1, message, fix));
+    },
     Pair(_, pair) {
+      // `{{x}}` without quotes is a map in a map to YAML: valid, and never what was meant.
       if (!isPair(pair) || !isCollection(pair.key) || found.length > 0) return;
       const offset = pair.key.range?.[0] ?? 0;
       const template = source.text.startsWith("{{", offset - 1);
@@ -165,9 +202,19 @@ function asThrown(source: Source, message: string): Problem {
   );
 }
 
+/** A line of a text. Offsets; `first`: of its first character that is no white space. */
+export interface Line {
+  start: number;
+  first: number;
+  end: number;
+  text: string;
+}
+
 /** The line that holds `offset`. */
-export function lineAt(text: string, offset: number): { start: number; text: string } {
-  const start = text.lastIndexOf("\n", offset - 1) + 1;
-  const end = text.indexOf("\n", offset);
-  return { start, text: text.slice(start, end < 0 ? undefined : end).replace(/\r$/, "") };
+export function lineAt(source: string, offset: number): Line {
+  const start = source.lastIndexOf("\n", offset - 1) + 1;
+  const next = source.indexOf("\n", offset);
+  const text = source.slice(start, next < 0 ? undefined : next).replace(/\r$/, "");
+  const first = start + text.length - text.trimStart().length;
+  return { start, first, end: start + text.trimEnd().length, text };
 }

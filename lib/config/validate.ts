@@ -46,7 +46,10 @@ export function validate<S extends z.ZodType>(
     const result = parse(schema, rest, base);
     if (result.success) return { value: result.data, problems };
     // Later rounds only bring up what hangs on a value that was left out.
-    if (round === 0) problems.push(...explain(schema, result.error.issues, rest, base));
+    if (round === 0) {
+      const told = explain(schema, result.error.issues, rest, base);
+      problems.push(...told.filter(({ path }) => !isTakenOut(path.slice(base.length), node, rest)));
+    }
     const wrong = leaves(result.error.issues, rest).flatMap((issue) =>
       issue.keys === undefined ? [issue.path] : issue.keys.map((key) => [...issue.path, key])
     );
@@ -75,7 +78,8 @@ function parse<S extends z.ZodType>(schema: S, root: Node, base: Path) {
     const result = schema.safeParse(plain(root, base, asText));
     if (result.success) return result;
     const before = asText.size;
-    for (const { path } of leaves(result.error.issues, root)) {
+    for (const { path, issue } of leaves(result.error.issues, root)) {
+      if (!/^invalid_(?:type|union|value)$/.test(issue.code)) continue;
       const node = find(root, path);
       if (node?.kind !== "scalar" || typeof node.value === "string") continue;
       if (node.value !== null) asText.add(node);
@@ -108,6 +112,11 @@ function isEnv(path: Path): boolean {
 
 function isProcess(path: Path): boolean {
   return path.length === 2 && path[0] === "processes";
+}
+
+/** Written, but taken out before: there is a complaint about it already. */
+function isTakenOut(path: Path, written: Node, rest: Node): boolean {
+  return find(written, path) !== undefined && find(rest, path) === undefined;
 }
 
 /** No program, path or environment can hold a NUL. */

@@ -72,10 +72,13 @@ function build(source: Source, duplicates: Problem[]): Parsed {
   const texts = parse(source.text, { schema: "failsafe", allowDuplicateKeys });
   const builder = new Builder(source, [...duplicates]);
   const root = builder.node(types, texts, []);
+  if (builder.refused !== undefined) return { problems: [builder.refused] };
   return { root, problems: builder.problems };
 }
 
 class Builder {
+  /** Why the tree is not to be used. */
+  refused: Problem | undefined;
   #nodes = 0;
   readonly #open = new Set<object>();
 
@@ -83,8 +86,9 @@ class Builder {
 
   node(type: unknown, text: unknown, path: Path): Node {
     const { source } = this;
+    this.#nodes++;
     if (typeof text !== "object" || text === null) return this.scalar(type, text);
-    if (++this.#nodes > MAX_NODES || this.#open.has(text) || path.length > MAX_DEPTH) {
+    if (this.#nodes > MAX_NODES || this.#open.has(text) || path.length > MAX_DEPTH) {
       this.#refuse(text, path);
       return this.scalar(null, null);
     }
@@ -141,14 +145,11 @@ class Builder {
   }
 
   #refuse(node: object, path: Path): void {
-    if (this.problems.some((problem) => problem.fix === REFUSED_FIX)) return;
     const message = this.#open.has(node)
       ? "this alias contains itself"
       : path.length > MAX_DEPTH
       ? `this is nested more than ${MAX_DEPTH} levels deep`
       : `the document has more than ${MAX_NODES} nodes, aliases counted each time`;
-    this.problems.push(error(path, message, REFUSED_FIX, "key"));
+    this.refused ??= error(path, message, "write the values out, flat and without aliases", "key");
   }
 }
-
-const REFUSED_FIX = "write the values out, flat and without aliases";

@@ -80,7 +80,7 @@ export function duration(
       if (ms < min) {
         return new Refusal(
           `must be at least ${formatDuration(min)}, got ${JSON.stringify(value)}`,
-          `write ${formatDuration(Math.max(min, facts.default ?? min))}`,
+          `write ${written ?? facts.example ?? formatDuration(min)}`,
         );
       }
       if (ms <= max) return ms;
@@ -123,7 +123,7 @@ export function size(
       const got = JSON.stringify(value);
       if (bytes !== undefined && bytes >= (facts.min ?? 0)) return bytes;
       if (bytes !== undefined) {
-        const least = `${facts.min} bytes`;
+        const least = formatSize(facts.min ?? 0);
         return new Refusal(`must be at least ${least}, got ${got}`, example(facts));
       }
       if (/^\d+(?:\.\d+)?$/.test(value.trim())) {
