@@ -89,6 +89,7 @@ export async function runDaemon(options: ServeOptions): Promise<ExitCode> {
     teardown.add("log", () => log[Symbol.asyncDispose](), STEP_LIMIT);
     const journal = new Journal(clock, log);
     const { emit } = journal;
+    teardown.add("last word", () => emit("daemon_stopped", { exit: Exit.done }));
     const strays = catchStrays(emit);
     teardown.add("last resort", () => strays.remove());
     emit("daemon_started", { pid: Deno.pid, version: VERSION, config: config.file });

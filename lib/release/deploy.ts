@@ -22,7 +22,7 @@ import { Failure, messageOf } from "../core/failure.ts";
 import type { Draining } from "../core/gate.ts";
 import type { StartReason } from "../process/types.ts";
 import { type Fleet, releaseDirectory } from "./fleet.ts";
-import { ofRelease, type Release } from "./release.ts";
+import { ofRelease, type Release, STAY } from "./release.ts";
 import { retire } from "./retire.ts";
 import type { Slot } from "./slot.ts";
 import { startInOrder } from "./start_in_order.ts";
@@ -100,7 +100,7 @@ export async function deploy(
     emit("deploy_failed", {
       release: id,
       error: failure.message,
-      ms: clock.now() - began,
+      ms: Math.round(clock.now() - began),
       detail: failure.detail,
     });
     throw failure;
@@ -113,7 +113,7 @@ export async function deploy(
   release.become("active");
   fleet.active = release;
   order.adopt();
-  const switched = clock.now() - switching;
+  const switched = Number((clock.now() - switching).toFixed(3));
 
   emit("traffic_switched", { release: id, previous: previous?.release_id ?? null, ms: switched });
   const live = Math.round(clock.now() - began);
@@ -124,7 +124,7 @@ export async function deploy(
   if (unsaved !== undefined) {
     errors.push(`${unsaved.message}; a restart of the daemon would bring back the release before`);
   }
-  emit("deploy_finished", { release: id, ms: clock.now() - began, errors });
+  emit("deploy_finished", { release: id, ms: Math.round(clock.now() - began), errors });
   const result: DeployResult = {
     status: errors.length === 0 ? "success" : "partial",
     active_release_id: id,
@@ -216,7 +216,7 @@ async function start(
 }
 
 function beginService(slot: Slot, reason: StartReason, signal: AbortSignal) {
-  const healthy = slot.start(reason, { supervise: false, signal });
+  const healthy = slot.start(reason, { supervise: false, stay: STAY, signal });
   const started = slot.process.identity === undefined ? healthy : Promise.resolve();
   return { started, healthy };
 }

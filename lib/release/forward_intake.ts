@@ -149,7 +149,7 @@ export class ForwardIntake implements Intake<UpstreamSet> {
       this.emit("upstreams_down", { release: live.release_id, hold_ms: this.#proxy.hold });
     }
     if (ready && this.#down !== undefined) {
-      const after_ms = clock.now() - this.#down.since;
+      const after_ms = Math.round(clock.now() - this.#down.since);
       this.#down = undefined;
       this.emit("upstreams_back", { release: live.release_id, after_ms });
     }

@@ -28,8 +28,8 @@ import { reservePort, Slot, stopFailure } from "./slot.ts";
 import type { Starting } from "./start_in_order.ts";
 import type { ReleaseRecord, ReleaseState, ReleaseStatus } from "./types.ts";
 
-/** A program without a probe must stay up this long (ms) before a deploy believes that it runs. */
-const STAY = 100;
+/** A program without a probe must stay up this long (ms) before anybody believes that it runs. */
+export const STAY = 100;
 
 /** True for processes that belong to one release rather than to the daemon. */
 export function ofRelease(process: ProcessConfig): boolean {

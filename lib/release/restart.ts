@@ -13,11 +13,8 @@ import { Failure } from "../core/failure.ts";
 import type { Draining } from "../core/gate.ts";
 import type { StartReason } from "../process/types.ts";
 import type { Fleet } from "./fleet.ts";
-import type { Release } from "./release.ts";
+import { type Release, STAY } from "./release.ts";
 import { hasFixedPort, type Slot, stopFailure } from "./slot.ts";
-
-/** A program without a probe must stay up this long (ms) before its predecessor is let go. */
-const STAY = 100;
 
 /** What shall be restarted. */
 export interface RestartChoice {

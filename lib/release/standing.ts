@@ -11,6 +11,7 @@ import type { Failure } from "../core/failure.ts";
 import type { ProcessSnapshot, StartReason, StopOptions } from "../process/types.ts";
 import type { Ground } from "./ground.ts";
 import type { ReleaseContext } from "./intake.ts";
+import { STAY } from "./release.ts";
 import { reservePort, Slot, stopFailure } from "./slot.ts";
 
 /** The services and singletons of one daemon. */
@@ -75,7 +76,7 @@ export class Standing {
     await this.ground.orphans.clearFor(process.id);
     const slot = this.#make(process, config, release, ports);
     this.#slots.set(process.id, slot);
-    await slot.start(reason, { supervise: true });
+    await slot.start(reason, { supervise: true, stay: STAY });
   }
 
   /** Stops and forgets a process that is no longer configured. */
