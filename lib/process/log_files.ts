@@ -36,8 +36,6 @@ interface Segment {
   file: Deno.FsFile;
   /** Bytes of it that count. */
   size: number;
-  /** Last written, milliseconds. */
-  written: number;
 }
 
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
@@ -93,18 +91,29 @@ export class LogFiles implements Disposable {
    * @param at the stamp of a line in milliseconds; undefined: it has none
    */
   async placeOf(wall: number, at: (text: string) => number | undefined): Promise<Place> {
-    let age = 0;
-    while (age + 1 < this.#files && ((await this.#segment(age + 1))?.written ?? 0) >= wall) age++;
-    const segment = await this.#segment(age);
-    if (segment === undefined) return { age, offset: 0 };
+    const found = await this.#fileOf(wall, at);
+    if (found === undefined) return { age: 0, offset: 0 };
+    const { age, segment } = found;
     let [low, high] = [0, segment.size];
     while (high - low > BLOCK) {
       const middle = low + Math.floor((high - low) / 2);
-      const stamp = await firstStamp(segment, middle, at);
+      const stamp = await firstStamp(segment, await lineStart(segment, middle), at);
       if (stamp === undefined || stamp >= wall) high = middle;
       else low = middle;
     }
     return { age, offset: await lineStart(segment, low) };
+  }
+
+  /** The newest file that begins before `wall`; else the oldest. */
+  async #fileOf(wall: number, at: (text: string) => number | undefined) {
+    let found: { age: number; segment: Segment } | undefined;
+    for (let age = 0; age < this.#files; age++) {
+      const segment = await this.#segment(age);
+      if (segment === undefined) continue; // a gap in the numbers, or there are not so many
+      found = { age, segment };
+      if ((await firstStamp(segment, 0, at) ?? wall) < wall) break;
+    }
+    return found;
   }
 
   [Symbol.dispose](): void {
@@ -127,8 +136,7 @@ export class LogFiles implements Disposable {
 function openSegment(path: string): Segment | undefined {
   try {
     const file = Deno.openSync(path);
-    const { size, mtime } = file.statSync();
-    return { file, size, written: mtime?.getTime() ?? 0 };
+    return { file, size: file.statSync().size };
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw error;
@@ -188,19 +196,15 @@ async function* linesForwards({ file, size }: Segment, from: number): AsyncGener
   }
 }
 
-/** The stamp of the first stamped line that begins after `offset`, in the block there. */
+/** The stamp of the first line from `start` on that has one. */
 async function firstStamp(
-  { file, size }: Segment,
-  offset: number,
+  segment: Segment,
+  start: number,
   at: (text: string) => number | undefined,
 ): Promise<number | undefined> {
-  const bytes = await readAt(file, offset, Math.min(MAX_LINE, size - offset));
-  let begin = bytes.indexOf(NEWLINE) + 1;
-  if (begin === 0) return undefined;
-  for (let end = bytes.indexOf(NEWLINE, begin); end >= 0; end = bytes.indexOf(NEWLINE, begin)) {
-    const stamp = at(decoder.decode(bytes.subarray(begin, end)));
+  for await (const text of linesForwards(segment, start)) {
+    const stamp = at(text);
     if (stamp !== undefined) return stamp;
-    begin = end + 1;
   }
   return undefined;
 }
