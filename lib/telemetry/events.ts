@@ -23,7 +23,7 @@ export interface Events {
   signal_received: { signal: string; effect: string };
   internal_error: { where: string; error: string; stack?: string };
   log_reopened: { file: string; error?: string };
-  log_reopen_failed: { file: string; error: string };
+
   log_lost: { lines: number; reason: string };
   follower_dropped: { of: "events" | "logs" };
   listener_bound: { name: string; address: string };
@@ -83,7 +83,6 @@ export interface Events {
 export type EventName = keyof Events;
 
 const LEVELS: Partial<Record<EventName, Level>> = {
-  log_reopen_failed: "error",
   log_lost: "warn",
   follower_dropped: "warn",
   internal_error: "error",
@@ -119,6 +118,9 @@ const LEVELS: Partial<Record<EventName, Level>> = {
 export function levelOf<N extends EventName>(name: N, data: Events[N]): Level {
   if (name === "process_exited") {
     return (data as Events["process_exited"]).wanted ? "info" : "warn";
+  }
+  if (name === "log_reopened") {
+    return (data as Events["log_reopened"]).error === undefined ? "info" : "error";
   }
   return LEVELS[name] ?? "info";
 }
