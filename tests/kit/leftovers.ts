@@ -16,19 +16,37 @@ export interface Leftover {
   command: string;
 }
 
-/** All living (not zombie) processes that belong to `dir`, except ourselves. */
+/** Whether a process of the table, `/proc/<pid>`, is one that is looked for. */
+type Belongs = (proc: string) => boolean;
+
+/** Whether the process started with this in its environment. */
+function hasVariable(proc: string, name: string, value: string): boolean {
+  return Deno.readTextFileSync(`${proc}/environ`).split("\0").includes(`${name}=${value}`);
+}
+
+/** All living (not zombie) processes that belong to the scratch directory `dir`, except ourselves. */
 export function leftoversOf(dir: string): Leftover[] {
+  return living((proc) =>
+    hasVariable(proc, MARK, dir) || `${Deno.readLinkSync(`${proc}/cwd`)}/`.startsWith(`${dir}/`)
+  );
+}
+
+/** All living processes that were started with this in their environment, except ourselves. */
+export function markedBy(name: string, value: string): Leftover[] {
+  return living((proc) => hasVariable(proc, name, value));
+}
+
+function living(belongs: Belongs): Leftover[] {
   const found: Leftover[] = [];
   for (const { name } of Deno.readDirSync("/proc")) {
     const pid = Number(name);
     if (!(pid > 0) || pid === Deno.pid) continue;
     try {
-      const marked = Deno.readTextFileSync(`/proc/${pid}/environ`).split("\0")
-        .includes(`${MARK}=${dir}`);
-      if (!marked && !`${Deno.readLinkSync(`/proc/${pid}/cwd`)}/`.startsWith(`${dir}/`)) continue;
-      const stat = Deno.readTextFileSync(`/proc/${pid}/stat`);
+      const proc = `/proc/${pid}`;
+      if (!belongs(proc)) continue;
+      const stat = Deno.readTextFileSync(`${proc}/stat`);
       if (stat.slice(stat.lastIndexOf(")") + 2).startsWith("Z")) continue;
-      const command = Deno.readTextFileSync(`/proc/${pid}/cmdline`).replaceAll("\0", " ").trim();
+      const command = Deno.readTextFileSync(`${proc}/cmdline`).replaceAll("\0", " ").trim();
       found.push({ pid, command });
     } catch {
       // It ended while we looked, or is not ours to read: in neither case left over from here.
