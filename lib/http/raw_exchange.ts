@@ -100,6 +100,8 @@ export class RawExchange implements Exchange {
     try {
       await this.#send(head, framing, body, chunked);
     } catch (error) {
+      // The handler is told by the throw; it is not the client who left.
+      this.onGone = undefined;
       connection.end();
       throw error;
     }

@@ -34,7 +34,9 @@ export class RawPeer implements Disposable {
 
   /** A client connected to a port of this machine. */
   static async connect(port: number, hostname = "127.0.0.1"): Promise<RawPeer> {
-    return new RawPeer(await Deno.connect({ port, hostname }));
+    const conn = await Deno.connect({ port, hostname });
+    conn.setNoDelay(true);
+    return new RawPeer(conn);
   }
 
   /** Sends all of it. @throws when the other side is gone */
@@ -220,7 +222,12 @@ export function bytesOf(text: string): Uint8Array {
 
 /** Latin-1 text of bytes. */
 export function textOf(bytes: Uint8Array): string {
-  return new TextDecoder("latin1").decode(bytes);
+  // Not TextDecoder: what it calls Latin-1 is windows-1252.
+  let text = "";
+  for (let at = 0; at < bytes.length; at += 8192) {
+    text += String.fromCharCode(...bytes.subarray(at, at + 8192));
+  }
+  return text;
 }
 
 function fieldsOf(lines: string[]): [string, string][] {
