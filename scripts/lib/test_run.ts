@@ -80,21 +80,29 @@ export async function testRun(args: string[], env: Record<string, string>): Prom
     late = true;
     killGroup(child.pid);
   }, RUN_LIMIT);
-  const decoder = new TextDecoder();
-  let output = "";
-  for await (const chunk of child.stdout) {
-    Deno.stdout.writeSync(chunk);
-    output += decoder.decode(chunk, { stream: true });
-  }
+  const shown = show(child.stdout);
   const { success } = await child.status;
   clearTimeout(timer);
   Deno.removeSignalListener("SIGINT", stop);
   Deno.removeSignalListener("SIGTERM", stop);
   const left = markedBy(RUN_MARK, mark);
   killLeftovers(left);
+  // Only now: whatever was left running may have held the other end of the pipe.
+  const output = await shown;
   for (const { pid, command } of left) console.error(`left running by tests: ${pid} ${command}`);
   if (late) {
     console.error(`\nthe tests were not done after ${RUN_LIMIT / 60_000} min and were ended`);
   }
   return { ...countsIn(output, success), failing: failingFiles(output) };
+}
+
+/** Shows everything as it comes. @returns all of it */
+async function show(stream: ReadableStream<Uint8Array>): Promise<string> {
+  const decoder = new TextDecoder();
+  let text = "";
+  for await (const chunk of stream) {
+    for (let at = 0; at < chunk.length;) at += await Deno.stdout.write(chunk.subarray(at));
+    text += decoder.decode(chunk, { stream: true });
+  }
+  return text;
 }
