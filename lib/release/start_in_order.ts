@@ -2,7 +2,8 @@
  * Runs a start plan: everything that may start does so at once, the rest as soon as what it waits
  * for is there.
  *
- * Invariant: after the first failure nothing new is started.
+ * Invariant: after the first failure nothing new is started, and that failure is what the caller
+ * hears of.
  */
 
 import type { Waits } from "./start_order.ts";
@@ -24,8 +25,22 @@ export async function startInOrder(
   plan: ReadonlyMap<string, Waits>,
   start: (id: string) => Starting,
 ): Promise<void> {
-  let failed = false;
+  let first: { failure: unknown } | undefined;
+  const failed = (failure: unknown) => void (first ??= { failure });
   const begun = new Map<string, Starting>();
+  const startNow = (id: string): Starting => {
+    // What came too late fails as what came first: whichever is heard of first tells the same.
+    if (first !== undefined) throw first.failure;
+    try {
+      const starting = start(id);
+      starting.started.catch(failed);
+      starting.healthy.catch(failed);
+      return starting;
+    } catch (error) {
+      failed(error);
+      throw error;
+    }
+  };
   const begin = (id: string): Starting => {
     const already = begun.get(id);
     if (already !== undefined) return already;
@@ -34,11 +49,7 @@ export async function startInOrder(
       ...started.map((other) => begin(other).started),
       ...healthy.map((other) => begin(other).healthy),
     ]);
-    const running = waits.then(() => {
-      // Whoever failed first is what the caller hears of; this one must only not start.
-      if (failed) throw new Error("another process failed to start");
-      return start(id);
-    });
+    const running = waits.then(() => startNow(id));
     const starting = {
       started: running.then((it) => it.started),
       healthy: running.then((it) => it.healthy),
@@ -50,6 +61,7 @@ export async function startInOrder(
     const { started, healthy } = begin(id);
     return [started, healthy];
   });
-  for (const promise of all) promise.catch(() => failed = true);
+  // Each is waited for below, but only the first failure of several is heard there.
+  for (const promise of all) promise.catch(() => {});
   await Promise.all(all);
 }

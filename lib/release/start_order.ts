@@ -1,12 +1,13 @@
 /**
  * In which order the processes of one deploy start: a pure plan.
  *
- * The tiers (services, companions, proxied) are the order unless `depends_on` says otherwise: a
- * process of a later tier waits until everything of the earlier tiers has been started, except what
- * (transitively) depends on the process itself.
+ * The tiers (services, companions, proxied) are the order unless `depends_on` says otherwise: what a
+ * process of an earlier tier needs (directly or through others) moves up into that tier, and everything
+ * of a later tier waits until everything of the earlier ones has been started.
  *
  * Invariant: the plan has no cycles, given that `depends_on` alone has none (the configuration
- * refuses those).
+ * refuses those). For nobody waits for a later tier: a cycle would lie within one, where only
+ * `depends_on` makes processes wait.
  */
 
 import type { ProcessConfig } from "../config/config.ts";
@@ -23,35 +24,34 @@ const TIER = { service: 0, companion: 1, proxied: 2, singleton: 3 } as const;
 
 /** For each of `processes` (by id) what it waits for among them. */
 export function startOrder(processes: readonly ProcessConfig[]): Map<string, Waits> {
-  const byId = new Map(processes.map((process) => [process.id, process]));
+  const tiers = tiersOf(processes);
   const plan = new Map<string, Waits>();
-  for (const process of processes) {
+  for (const { id, depends_on } of processes) {
     const waits: Waits = { started: [], healthy: [] };
-    for (const [id, condition] of Object.entries(process.depends_on)) {
-      if (byId.has(id)) waits[condition].push(id);
+    for (const [needed, condition] of Object.entries(depends_on)) {
+      if (tiers.has(needed)) waits[condition].push(needed);
     }
-    for (const other of processes) {
-      if (TIER[other.policy] >= TIER[process.policy]) continue;
-      if (other.id in process.depends_on || dependsOn(other, process.id, byId)) continue;
-      waits.started.push(other.id);
+    for (const [other, tier] of tiers) {
+      if (tier >= tiers.get(id)! || Object.hasOwn(depends_on, other)) continue;
+      waits.started.push(other);
     }
-    plan.set(process.id, waits);
+    plan.set(id, waits);
   }
   return plan;
 }
 
-/** Whether `process` needs `id`, directly or through others. */
-function dependsOn(
-  process: ProcessConfig,
-  id: string,
-  byId: ReadonlyMap<string, ProcessConfig>,
-  seen = new Set<string>(),
-): boolean {
-  if (seen.has(process.id)) return false;
-  seen.add(process.id);
-  return Object.keys(process.depends_on).some((needed) => {
-    if (needed === id) return true;
-    const next = byId.get(needed);
-    return next !== undefined && dependsOn(next, id, byId, seen);
-  });
+/** The tier of each process: its policy's, or the earliest one of those who need it. */
+function tiersOf(processes: readonly ProcessConfig[]): Map<string, number> {
+  const byId = new Map(processes.map((process) => [process.id, process]));
+  const tiers = new Map<string, number>();
+  const moveUp = (process: ProcessConfig, tier: number) => {
+    if ((tiers.get(process.id) ?? Infinity) <= tier) return;
+    tiers.set(process.id, tier);
+    for (const id of Object.keys(process.depends_on)) {
+      const needed = byId.get(id);
+      if (needed !== undefined) moveUp(needed, Math.min(tier, TIER[needed.policy]));
+    }
+  };
+  for (const process of processes) moveUp(process, TIER[process.policy]);
+  return new Map(processes.map(({ id }) => [id, tiers.get(id)!]));
 }
