@@ -81,7 +81,7 @@ export async function readIdentity(request: ReadRequest): Promise<ControlIdentit
 /** A tree of the three keys only, from a file in any state. */
 async function threeKeys(request: ReadRequest, env: Env, dir: string): Promise<Table> {
   const loaded = await load(request.file, env);
-  if (loaded.problems.some(({ at }) => at?.length === 0)) await fail(loaded.problems, undefined);
+  if (loaded.unreadable) await fail(loaded.problems, undefined);
   const root = loaded.root ?? await fromLines(loaded.source);
   const overridden = await applyOverrides(root, request.overrides ?? [], dir, []);
   const entries = new Map<string, Node>();

@@ -24,6 +24,8 @@ export interface Loaded {
   problems: Problem[];
   /** The main file's text, also when it is not YAML. */
   source: Source;
+  /** The main file could not be read at all. */
+  unreadable: boolean;
 }
 
 /** Reads `file` with its includes. `env`: for expansion in the names of included files. */
@@ -33,10 +35,10 @@ export async function load(file: string, env: Env): Promise<Loaded> {
   if (!("source" in read)) {
     const source: Source = { kind: "file", name: file, dir: ".", text: "", order: 0 };
     const at = { source, offset: 0, length: 0 };
-    return { problems: [{ ...error([], read.message, read.fix), at }], source };
+    return { problems: [{ ...error([], read.message, read.fix), at }], source, unreadable: true };
   }
   const root = await loader.parse(read.source, [real(file)]);
-  return { root, problems: loader.problems, source: read.source };
+  return { root, problems: loader.problems, source: read.source, unreadable: false };
 }
 
 class Loader {

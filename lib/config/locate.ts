@@ -16,7 +16,7 @@ import {
   type Node as YamlNode,
   parseDocument,
 } from "yaml";
-import { type Diagnostic, OVERRIDE, type Problem, type Spot } from "./problem.ts";
+import { type Diagnostic, OVERRIDE, printable, type Problem, type Spot } from "./problem.ts";
 import { lineAt } from "./syntax.ts";
 import { dotted, nearestNode, type Node, type Path, type Source } from "./tree.ts";
 
@@ -60,14 +60,21 @@ class PositionedText {
   constructor(readonly source: Source) {}
 
   diagnostic(problem: Problem): Diagnostic {
-    const { severity, message, fix, path } = problem;
-    const base = { severity, field: dotted(path), message, fix };
+    const { severity, path } = problem;
+    // Keys and values of the file may stand in the sentence.
+    const base = {
+      severity,
+      field: printable(dotted(path)),
+      message: printable(problem.message),
+      fix: printable(problem.fix),
+    };
     if (this.source.kind === "override") {
       const name = this.source.name;
       const range = this.#inOverride(problem.spot ?? "value");
       const source_line = `${OVERRIDE} ${name}`;
       const column = range.offset + OVERRIDE.length + 2;
-      return { ...base, file: OVERRIDE, line: 1, column, source_line, width: range.length };
+      const width = Math.max(1, range.length);
+      return { ...base, file: OVERRIDE, line: 1, column, source_line, width };
     }
     const range = problem.at ?? this.#range(path, problem.spot ?? "value");
     if (range.length === 0) {

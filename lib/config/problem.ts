@@ -82,12 +82,16 @@ function excerpt({ line, column, source_line, width }: Diagnostic): string[] {
   const start = column - 1;
   const from = start > SHOWN_COLUMNS - 40 ? start - 40 : 0;
   const shown = source_line.slice(from, from + SHOWN_COLUMNS);
-  // deno-lint-ignore no-control-regex
-  const clean = (text: string) => text.replace(/[\x00-\x08\x0b-\x1f\x7f-\x9f]/g, "?");
   // Tabs stay tabs so that the caret stands under what it means in any terminal.
   const before = shown.slice(0, start - from).replace(/[^\t]/g, " ");
   const carets = "^".repeat(Math.max(1, Math.min(width, shown.length - (start - from))));
-  return [`  ${clean(shown)}`, `  ${before}${carets}`];
+  return [`  ${printable(shown)}`, `  ${before}${carets}`];
+}
+
+/** A text without line breaks and control characters (tabs stay): what a terminal may be shown. */
+export function printable(text: string): string {
+  // deno-lint-ignore no-control-regex
+  return text.replace(/[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]/g, "?");
 }
 
 /** What `validate --json` prints. */

@@ -212,7 +212,7 @@ export interface Line {
 
 /** The line that holds `offset`. */
 export function lineAt(source: string, offset: number): Line {
-  const start = source.lastIndexOf("\n", offset - 1) + 1;
+  const start = offset === 0 ? 0 : source.lastIndexOf("\n", offset - 1) + 1;
   const next = source.indexOf("\n", offset);
   const text = source.slice(start, next < 0 ? undefined : next).replace(/\r$/, "");
   const first = start + text.length - text.trimStart().length;

@@ -26,7 +26,7 @@ export function fileRules(context: RuleContext): Problem[] {
         : error(["version"], `version must be "3", got ${shown}`, fix),
     );
   }
-  const works = WORKER_SECTIONS.some((name) => isWritten(context, [name]));
+  const works = WORKER_SECTIONS.some((name) => find(context.written, [name]) !== undefined);
   const processesAreMap = find(context.written, ["processes"])?.kind === "table" ||
     !isWritten(context, ["processes"]);
   if (declared.length === 0 && !works && processesAreMap) {
