@@ -9,7 +9,7 @@
 
 import { dirname, relative, resolve } from "@std/path";
 import { ROOT } from "./project.ts";
-import { plain, run } from "./run.ts";
+import { complaint, run } from "./run.ts";
 import { restrict, type SourceMap } from "./source_map.ts";
 
 const MAP_COMMENT = "//# sourceMappingURL=data:application/json;base64,";
@@ -37,7 +37,7 @@ export async function bundle(entry: string, output: string): Promise<void> {
     `--output=${output}`,
     entry,
   ], { cwd: ROOT });
-  if (code !== 0) throw new Error(`deno bundle ${entry} failed:\n${plain(stderr)}`);
+  if (code !== 0) throw new Error(`deno bundle ${entry} failed:\n${complaint(stderr)}`);
   Deno.writeTextFileSync(output, slim(Deno.readTextFileSync(output), dirname(output)));
 }
 

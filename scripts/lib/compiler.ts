@@ -12,7 +12,7 @@
  */
 
 import { DownloadMemory, type ImageSource, NPM_IMAGE, npmImage, npmImageFits } from "./image.ts";
-import { plain, run } from "./run.ts";
+import { complaint, run } from "./run.ts";
 
 /** How long the official image may take to come, milliseconds. */
 const DOWNLOAD_LIMIT = 15_000;
@@ -107,11 +107,9 @@ async function compileOfficial(
   const outcome = await run(denoCompile(script, output, target), { limit: DOWNLOAD_LIMIT });
   if (outcome.cut) return `the download took longer than ${DOWNLOAD_LIMIT / 1000} s`;
   if (outcome.code === 0) return undefined;
-  const words = plain(outcome.stderr);
+  const words = complaint(outcome.stderr);
   if (!words.includes("Setting up base binary")) throw new Error(`deno compile failed:\n${words}`);
-  const causes = [...words.matchAll(/^ +\d+: (?!<unknown>|__libc)(.*)$/gm)].map((match) =>
-    match[1]
-  );
+  const causes = [...words.matchAll(/^ +\d+: (.*)$/gm)].map((match) => match[1]);
   return (causes.at(-1) ?? "unknown reason").trim();
 }
 
@@ -127,7 +125,7 @@ async function compileWith(
     limit: COMPILE_LIMIT,
   });
   if (code === 0) return;
-  const why = cut ? `not done after ${COMPILE_LIMIT / 1000} s` : plain(stderr);
+  const why = cut ? `not done after ${COMPILE_LIMIT / 1000} s` : complaint(stderr);
   throw new Error(`deno compile with the runtime image ${image} failed:\n${why}`);
 }
 

@@ -72,6 +72,11 @@ export function killGroup(leader: number, signal: Deno.Signal = "SIGKILL"): void
   }
 }
 
+/** What Deno's own tools said went wrong: without colours and without the trace of their insides. */
+export function complaint(stderr: string): string {
+  return plain(stderr).split("\nStack backtrace:")[0].trim();
+}
+
 /** Text without the colours and cursor movements that programs put into it. */
 export function plain(text: string): string {
   // deno-lint-ignore no-control-regex
