@@ -1,0 +1,86 @@
+/**
+ * What a command is: one table entry that drives parsing, help, documentation check and completion.
+ *
+ * Invariant: a command knows the world only through its Call, so that everything it does can be seen
+ * from its arguments.
+ */
+
+import type { ControlClient } from "../control/client.ts";
+import type { Clock } from "../core/clock.ts";
+import type { ExitCode } from "../core/failure.ts";
+import type { Output } from "./output.ts";
+import type { Place } from "./place.ts";
+
+/**
+ * What an option takes. `count`: a whole number from 1 up. `moment`: a duration back from now
+ * (`10m`) or a date with time.
+ */
+export type OptionKind = "flag" | "text" | "path" | "list" | "count" | "moment";
+
+/** One option. */
+export interface Option {
+  name: string;
+  /** One letter. */
+  short?: string;
+  kind: OptionKind;
+  /** What stands for its value in help: `FILE`. */
+  value?: string;
+  about: string;
+  required?: boolean;
+  /** The only values allowed. */
+  values?: readonly string[];
+  /** Works only together with this other option. */
+  needs?: string;
+}
+
+/** An argument without a dash. */
+export interface Argument {
+  name: string;
+  about: string;
+  optional?: boolean;
+}
+
+/** One command. */
+export interface Command {
+  name: string;
+  /** One line, imperative, no full stop. */
+  about: string;
+  arguments?: readonly Argument[];
+  /** The option that a stray argument was probably meant for. */
+  argumentMeans?: string;
+  options: readonly Option[];
+  /** Exit codes besides 0 and 2, and what they mean here. */
+  exits: Partial<Record<ExitCode, string>>;
+  examples: readonly string[];
+  run(call: Call): Promise<ExitCode>;
+}
+
+/** Values of options, already checked. */
+export interface Values {
+  flag(name: string): boolean;
+  text(name: string): string | undefined;
+  list(name: string): string[];
+  count(name: string): number | undefined;
+  /** Milliseconds since 1970. */
+  moment(name: string): number | undefined;
+}
+
+/** One call of a command. */
+export interface Call {
+  values: Values;
+  arguments: string[];
+  out: Output;
+  clock: Clock;
+  env: Record<string, string>;
+  /** Where the caller stands (after --workdir). */
+  cwd: string;
+  /** Aborted by Ctrl-C in commands that wait; its reason is `interrupted`. */
+  interrupt(): AbortSignal;
+  /** The places of the daemon that is meant: --socket, or the configuration. */
+  place(): Promise<Place>;
+  /** A client for that daemon. */
+  client(): Promise<ControlClient>;
+}
+
+/** Why a signal was aborted by Ctrl-C. */
+export const interrupted = new Error("interrupted");

@@ -1,0 +1,36 @@
+/** `events`: what the daemon did and saw. */
+
+import { Exit } from "../../core/failure.ts";
+import { renderReadable } from "../../telemetry/render.ts";
+import type { Command } from "../command.ts";
+import { colourful } from "../render/paint.ts";
+import { show } from "../stream.ts";
+
+/** Events shown when --limit is not given. */
+const LIMIT = 50;
+
+export const events: Command = {
+  name: "events",
+  about: "show what the daemon did and saw",
+  options: [
+    { name: "follow", short: "f", kind: "flag", about: "go on with what comes, until Ctrl-C" },
+    {
+      name: "limit",
+      kind: "count",
+      value: "N",
+      about: `at most the last N events (default: ${LIMIT}; the daemon keeps 1000)`,
+    },
+  ],
+  exits: {
+    [Exit.failed]: "the daemon ended",
+    [Exit.noDaemon]: "no daemon reachable",
+  },
+  examples: ["supervisor events -f", "supervisor events --limit 1000 --json | jq ."],
+  async run(call) {
+    const follow = call.values.flag("follow");
+    const query = { limit: call.values.count("limit") ?? LIMIT, follow };
+    const client = await call.client();
+    const render = renderReadable(call.out.voice.paint === colourful);
+    return await show(call, follow, (signal) => client.events(query, signal), render);
+  },
+};

@@ -1,0 +1,34 @@
+/** `scale`: more or fewer copies of a process. */
+
+import { Exit, Failure } from "../../core/failure.ts";
+import type { Command } from "../command.ts";
+import { harmless } from "../render/paint.ts";
+
+export const scale: Command = {
+  name: "scale",
+  about: "run another number of copies of a process, until the next reload or deploy",
+  arguments: [
+    { name: "NAME", about: "the process" },
+    { name: "COUNT", about: "how many copies, from 0 up" },
+  ],
+  options: [],
+  exits: {
+    [Exit.failed]: "the copies did not come up",
+    [Exit.noDaemon]: "no daemon reachable",
+  },
+  examples: ["supervisor scale worker 4"],
+  async run({ arguments: [name, count], out, client }) {
+    if (!/^\d{1,4}$/.test(count)) {
+      throw new Failure(`scale needs a whole number of copies, not "${count}"`, {
+        exit: Exit.usage,
+        fix: `for example: supervisor scale ${name} 2`,
+      });
+    }
+    const result = await (await client()).scale({ name, count: Number(count) });
+    await out.result(
+      result,
+      () => `${harmless(result.name)}: ${result.previous} → ${result.count}\n`,
+    );
+    return Exit.done;
+  },
+};

@@ -1,0 +1,222 @@
+/**
+ * From words to a command with checked values.
+ *
+ * Invariant: strict. An unknown option or command, a missing or useless value, a value of the wrong
+ * kind and an argument nobody asked for are usage errors (exit 2) that say what was meant.
+ */
+
+import { parseArgs } from "@std/cli/parse-args";
+import { parseDuration } from "../core/duration.ts";
+import { Exit, Failure } from "../core/failure.ts";
+import { nearest } from "../core/suggest.ts";
+import type { Command, Option, Values } from "./command.ts";
+import { GLOBAL_OPTIONS } from "./options.ts";
+
+/** What the words meant. */
+export interface Parsed {
+  /** Undefined: no command was named. */
+  command?: Command;
+  values: Values;
+  arguments: string[];
+}
+
+/** Milliseconds since 1970, for durations back from now. */
+export type Now = () => number;
+
+/** @throws Failure, exit 2 */
+export function parse(args: string[], commands: readonly Command[], now: Now): Parsed {
+  const front = words(args, GLOBAL_OPTIONS, undefined, true);
+  const [name, ...rest] = front.rest;
+  if (name === undefined) return { values: new ParsedValues(front.found, now), arguments: [] };
+  const command = commands.find((command) => command.name === name);
+  if (command === undefined) throw unknownCommand(name, commands);
+  const options = [...command.options, ...GLOBAL_OPTIONS];
+  const back = words(rest, options, command, false);
+  const values = new ParsedValues(merge(front.found, back.found), now);
+  if (!values.flag("help")) {
+    checkArguments(command, back.rest);
+    checkTogether(command, values);
+  }
+  return { command, values, arguments: back.rest };
+}
+
+type Found = Map<string, { option: Option; values: string[] }>;
+
+function words(
+  args: string[],
+  options: readonly Option[],
+  command: Command | undefined,
+  stopEarly: boolean,
+): { found: Found; rest: string[] } {
+  const valued = options.filter((option) => option.kind !== "flag").map((option) => option.name);
+  const flags = options.filter((option) => option.kind === "flag").map((option) => option.name);
+  const short = options.flatMap(({ name, short }) => short === undefined ? [] : [[name, short]]);
+  const parsed = parseArgs(args, {
+    string: ["_", ...valued],
+    collect: valued,
+    boolean: flags,
+    alias: Object.fromEntries(short),
+    stopEarly,
+    unknown: (word, key) => {
+      if (key !== undefined) throw unknownOption(word, options, command);
+      return true;
+    },
+  });
+  const found: Found = new Map();
+  for (const option of options) {
+    const value = parsed[option.name];
+    if (option.kind === "flag") {
+      if (value === true) found.set(option.name, { option, values: [] });
+      continue;
+    }
+    const values = value as string[];
+    if (values.length === 0) continue;
+    found.set(option.name, { option, values: values.map((value) => checked(option, value)) });
+  }
+  refuseFlagValues(args, flags, stopEarly);
+  return { found, rest: parsed._.map(String) };
+}
+
+/** A flag takes no value: `--json=no` would otherwise quietly mean yes. */
+function refuseFlagValues(args: string[], flags: string[], stopEarly: boolean): void {
+  for (const word of args) {
+    if (word === "--" || (stopEarly && !word.startsWith("-"))) return;
+    const name = /^--([^=]+)=/.exec(word)?.[1];
+    if (name !== undefined && flags.includes(name)) {
+      throw usage(`--${name} takes no value`, `write --${name}, or leave it out`);
+    }
+  }
+}
+
+function checked(option: Option, value: string): string {
+  const { name, kind, values } = option;
+  if (value === "") throw usage(`--${name} needs a value`, `write --${name} ${option.value}`);
+  if (values !== undefined && !values.includes(value)) {
+    const near = nearest(value, values);
+    const fix = near === undefined ? `one of ${values.join(", ")}` : `did you mean "${near}"?`;
+    throw usage(`--${name} cannot be "${value}"`, fix);
+  }
+  if (kind === "count" && !(/^\d{1,9}$/.test(value) && Number(value) > 0)) {
+    throw usage(`--${name} needs a whole number from 1 up, not "${value}"`, `--${name} 50`);
+  }
+  if (kind === "moment" && momentOf(value, 0) === undefined) {
+    const fix = `--${name} 10m, or --${name} 2030-01-31T12:00:00Z`;
+    throw usage(`--${name} needs a duration back from now or a date, not "${value}"`, fix);
+  }
+  if (name === "override" && !/^[^=]+=/.test(value)) {
+    throw usage(
+      `-o needs KEY=VALUE, not "${value}"`,
+      "for example -o proxy.address=127.0.0.1:9000",
+    );
+  }
+  return value;
+}
+
+function momentOf(value: string, now: number): number | undefined {
+  const back = parseDuration(value);
+  if (back !== undefined) return now - back;
+  const at = /^\d{4}-\d\d-\d\d/.test(value) ? Date.parse(value) : NaN;
+  return Number.isNaN(at) ? undefined : at;
+}
+
+function merge(front: Found, back: Found): Found {
+  const all = new Map(front);
+  for (const [name, { option, values }] of back) {
+    all.set(name, { option, values: [...all.get(name)?.values ?? [], ...values] });
+  }
+  return all;
+}
+
+function checkTogether(command: Command, values: ParsedValues): void {
+  for (const option of command.options) {
+    const { name, required, needs } = option;
+    if (required && !values.has(name)) {
+      throw usage(`${command.name} needs --${name}`, `write --${name} ${option.value}`);
+    }
+    if (needs !== undefined && values.has(name) && !values.has(needs)) {
+      throw usage(`--${name} works only together with --${needs}`, `add --${needs}`);
+    }
+  }
+}
+
+function checkArguments(command: Command, given: string[]): void {
+  const known = command.arguments ?? [];
+  const missing = known.find((argument, index) => !argument.optional && given[index] === undefined);
+  if (missing !== undefined) {
+    throw usage(`${command.name} needs ${missing.name}`, `for example: ${command.examples[0]}`);
+  }
+  if (given.length > known.length) {
+    const what = known.length === 0 ? "no arguments" : `only ${count(known.length)}`;
+    const word = given[known.length];
+    const fix = command.argumentMeans === undefined
+      ? `see supervisor ${command.name} --help`
+      : `write --${command.argumentMeans} ${word}`;
+    throw usage(`${command.name} takes ${what}, but was given "${word}"`, fix);
+  }
+}
+
+function count(arguments_: number): string {
+  return arguments_ === 1 ? "one argument" : `${arguments_} arguments`;
+}
+
+class ParsedValues implements Values {
+  readonly #found: Found;
+  readonly #now: Now;
+
+  constructor(found: Found, now: Now) {
+    this.#found = found;
+    this.#now = now;
+  }
+
+  has(name: string): boolean {
+    return this.#found.has(name);
+  }
+
+  flag(name: string): boolean {
+    return this.has(name);
+  }
+
+  text(name: string): string | undefined {
+    return this.#found.get(name)?.values.at(-1);
+  }
+
+  list(name: string): string[] {
+    return this.#found.get(name)?.values ?? [];
+  }
+
+  count(name: string): number | undefined {
+    const text = this.text(name);
+    return text === undefined ? undefined : Number(text);
+  }
+
+  moment(name: string): number | undefined {
+    const text = this.text(name);
+    return text === undefined ? undefined : momentOf(text, this.#now());
+  }
+}
+
+function unknownCommand(name: string, commands: readonly Command[]): Failure {
+  const near = nearest(name, commands.map((command) => command.name));
+  const fix = near === undefined ? "see supervisor help" : `did you mean "supervisor ${near}"?`;
+  return usage(`there is no command "${name}"`, fix);
+}
+
+function unknownOption(
+  word: string,
+  options: readonly Option[],
+  command: Command | undefined,
+): Failure {
+  const name = word.split("=")[0];
+  const names = options.flatMap((option) =>
+    option.short === undefined ? [`--${option.name}`] : [`--${option.name}`, `-${option.short}`]
+  );
+  const near = name.startsWith("--") ? nearest(name, names) : undefined;
+  const help = command === undefined ? "supervisor help" : `supervisor ${command.name} --help`;
+  const fix = near === undefined ? `see ${help}` : `did you mean "${near}"?`;
+  const who = command === undefined ? "" : ` for ${command.name}`;
+  return usage(`unknown option "${name}"${who}`, fix);
+}
+
+function usage(message: string, fix: string): Failure {
+  return new Failure(message, { exit: Exit.usage, fix });
+}

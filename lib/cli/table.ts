@@ -1,0 +1,42 @@
+/**
+ * The commands, in the order in which one meets them.
+ *
+ * Invariant: the one list that parsing, help, the documentation check and completion use.
+ */
+
+import type { Command } from "./command.ts";
+import { deploy } from "./commands/deploy.ts";
+import { events } from "./commands/events.ts";
+import { helpOf } from "./commands/help.ts";
+import { logs } from "./commands/logs.ts";
+import { plan } from "./commands/plan.ts";
+import { reload } from "./commands/reload.ts";
+import { restart } from "./commands/restart.ts";
+import { rollback } from "./commands/rollback.ts";
+import { scale } from "./commands/scale.ts";
+import { schema } from "./commands/schema.ts";
+import { serve } from "./commands/serve.ts";
+import { shutdown } from "./commands/shutdown.ts";
+import { status } from "./commands/status.ts";
+import { stop } from "./commands/stop.ts";
+import { validate } from "./commands/validate.ts";
+import { version } from "./commands/version.ts";
+
+export const COMMANDS: readonly Command[] = [
+  serve,
+  deploy,
+  rollback,
+  status,
+  stop,
+  restart,
+  scale,
+  shutdown,
+  reload,
+  plan,
+  logs,
+  events,
+  validate,
+  schema,
+  version,
+  helpOf(() => COMMANDS),
+];
