@@ -61,6 +61,8 @@ export function forward(
       }
       const outcome = await attempt.run(lease, upstream, last);
       if (outcome === "done") return;
+      // Only a program that was taken out between pick and lease, twice, comes here.
+      if (last) return await unavailable(exchange, current, "no program is ready to answer");
       if (outcome === "elsewhere") {
         except = upstream;
         // A program that is the only one gets a moment in which its end is noticed and held for.

@@ -301,7 +301,9 @@ export class ResponseHead extends Head {
     const bytes = latin1(source + "\r\n");
     const head = new ResponseHead();
     head.reset(bytes, 0, 0, 0);
-    if (head.feed(bytes.length) !== COMPLETE || head.size !== bytes.length) {
+    const whole = head.feed(bytes.length) === COMPLETE && head.size === bytes.length;
+    // A line end in a value reads as one more field.
+    if (!whole || head.count !== fields.length) {
       throw new TypeError(`Cannot make an answer: ${head.reason || "a field holds a line end"}`);
     }
     return head;

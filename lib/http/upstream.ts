@@ -63,6 +63,7 @@ export class Upstream {
 
   /** No more requests; what is in flight finishes or is cut with the drain. */
   retire(): Draining {
+    this.ready = false;
     return this.#gate.swap(undefined);
   }
 
