@@ -123,14 +123,13 @@ export class Release implements ReleaseContext {
           const instance = instanceId(process.id, { index, count });
           const port = this.#reserve(process, instance, not);
           places.push({ config: process, index, count, port });
-          if (port !== undefined && !ports.has(process.id)) ports.set(process.id, port);
+          if (port !== undefined && index === 0) ports.set(process.id, port);
         }
       }
       for (const place of places) this.#add(this.#slot(place, ports));
     } catch (error) {
       for (const { port } of places) if (port !== undefined) this.ground.ports.release(port);
-      this.#slots.clear();
-      this.#upstreams.clear();
+      for (const slot of this.slots) this.remove(slot);
       throw error;
     }
   }
@@ -149,12 +148,13 @@ export class Release implements ReleaseContext {
   checkAlive(): void {
     for (const { process, instance } of this.#slots.values()) {
       if (process.state === "running" && process.healthy) continue;
-      throw new Failure(
-        `"${instance}" did not stay up: ${process.snapshot().reason ?? process.state}`,
-        {
-          detail: { process: instance, logs: process.snapshot().logs },
-        },
-      );
+      const { reason, logs } = process.snapshot();
+      const said = (stream: string) =>
+        logs.filter((line) => line.stream === stream).map(({ line }) => line);
+      throw new Failure(`"${instance}" did not stay up: ${reason ?? process.state}`, {
+        fix: "look at its last output",
+        detail: { process: instance, stderr: said("stderr"), stdout: said("stdout") },
+      });
     }
   }
 
@@ -175,7 +175,7 @@ export class Release implements ReleaseContext {
     const byId = new Map(config.processes.map((process) => [process.id, process]));
     for (const slot of this.#slots.values()) {
       const process = byId.get(slot.id);
-      if (process !== undefined) slot.update(process, config);
+      if (process !== undefined && ofRelease(process)) slot.update(process, config);
     }
   }
 
@@ -274,6 +274,7 @@ export class Release implements ReleaseContext {
     upstream.ready = slot.process.healthy;
     this.#upstreams.set(slot, upstream);
     this.upstreams.add(upstream);
+    this.onReadiness?.();
   }
 
   #leaveUpstreams(slot: Slot): Draining | undefined {
@@ -283,6 +284,7 @@ export class Release implements ReleaseContext {
     this.upstreams.remove(upstream.instance);
     const draining = upstream.retire();
     upstream.close();
+    this.onReadiness?.();
     return draining;
   }
 

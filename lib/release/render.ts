@@ -16,6 +16,9 @@ import type { ReleaseContext } from "./intake.ts";
 /** Host that forwarding and probes use when the configuration has no proxy section. */
 const LOOPBACK = "127.0.0.1";
 
+/** The injected variable that tells our programs from those of others. */
+const MARK = "SUPERVISOR_RELEASE_PATH";
+
 /** Everything a copy of a process is rendered from. */
 export interface Surroundings {
   config: Config;
@@ -54,10 +57,8 @@ export function renderProcess(
   const text = (value: string, field: string) => rendered(process.id, field, value, values);
   const env: Record<string, string> = { ...around.env, ...injected(process, copy, around) };
   for (const [name, value] of Object.entries(process.env)) env[name] = text(value, `env.${name}`);
-  if (copy.identity !== undefined) {
-    env.HOME = process.env.HOME ?? copy.identity.home;
-    env.USER = process.env.USER ?? copy.identity.user;
-    env.LOGNAME = process.env.LOGNAME ?? copy.identity.user;
+  for (const [name, value] of Object.entries(identityEnv(copy.identity))) {
+    if (process.env[name] === undefined) env[name] = value;
   }
   const cwd = text(process.cwd, "cwd");
   const argv = typeof process.command === "string"
@@ -75,6 +76,11 @@ export function renderProcess(
     port: copy.port,
     live: renderLive(process, copy, around),
   };
+}
+
+/** `NAME=value` by which a program of ours is known though its leader is gone. */
+export function markOf(env: Readonly<Record<string, string>>): string | undefined {
+  return env[MARK] === undefined ? undefined : `${MARK}=${env[MARK]}`;
 }
 
 /** The settings that may change while a copy runs. @throws Failure as renderProcess. */
@@ -160,6 +166,12 @@ function templateValues(
   for (const [id, port] of ports) values.set(`ports.${id}`, String(port));
   for (const [name, value] of Object.entries(env)) values.set(`env.${name}`, value);
   return values;
+}
+
+function identityEnv(identity: Identity | undefined): Record<string, string> {
+  if (identity === undefined) return {};
+  const { home, user } = identity;
+  return { HOME: home, USER: user, LOGNAME: user };
 }
 
 function injected(

@@ -56,7 +56,11 @@ async function drainAndStop(fleet: Fleet, release: Release, drainings: Draining[
   for (const draining of drainings) draining.within(budget);
   await Promise.all(drainings.map((draining) => draining.idle));
   const cut = drainings.reduce((sum, draining) => sum + draining.wasCut, 0);
-  emit("release_drained", { release: release.release_id, ms: Math.round(clock.now() - began), cut });
+  emit("release_drained", {
+    release: release.release_id,
+    ms: Math.round(clock.now() - began),
+    cut,
+  });
 
   release.become("stopping");
   const rest = release.stop((process) => !isHandoff(process) && !process.non_blocking_drain);
@@ -76,7 +80,11 @@ async function drainAndStop(fleet: Fleet, release: Release, drainings: Draining[
   }
   release.become("stopped");
   release.clear();
-  emit("release_stopped", { release: release.release_id, ms: Math.round(clock.now() - began), errors });
+  emit("release_stopped", {
+    release: release.release_id,
+    ms: Math.round(clock.now() - began),
+    errors,
+  });
   fleet.retain();
   await fleet.save();
 }

@@ -2,8 +2,8 @@
  * One copy of one configured process inside its owner (a release, or the daemon for services and
  * singletons): its port, its program, its place in the process book.
  *
- * Invariant: the port belongs to the slot from `open` until `stop` found the whole group gone; the
- * book names the program from the turn it was spawned in until then.
+ * Invariant: the port belongs to the slot from its making until the whole group is gone after a stop,
+ * and is given back once; the book names the program from the turn it was spawned in until then.
  */
 
 import type { Config, ProcessConfig } from "../config/config.ts";
@@ -11,6 +11,7 @@ import { Failure, messageOf } from "../core/failure.ts";
 import { Process } from "../process/process.ts";
 import type {
   ProcessSnapshot,
+  ProcessSpec,
   StartOptions,
   StartReason,
   StopOptions,
@@ -20,6 +21,7 @@ import type { PidIdentity } from "../os/system.ts";
 import type { Ground } from "./ground.ts";
 import {
   instanceId,
+  markOf,
   renderLive,
   renderProcess,
   type Surroundings,
@@ -28,6 +30,7 @@ import {
 
 /** Which copy of which process, for whom. */
 export interface SlotPlace {
+  /** The newest settings. */
   config: ProcessConfig;
   index: number;
   count: number;
@@ -39,19 +42,21 @@ export class Slot {
   readonly instance: string;
   readonly process: Process;
   #booked: PidIdentity | undefined;
+  /** Stopped for good: the port goes back as soon as nothing of the group is left. */
+  #over = false;
+  #portLeft = false;
+  #around: Surroundings;
 
   /** @throws Failure when a template has no value or the user is unknown. */
   constructor(
     readonly place: SlotPlace,
-    readonly around: Surroundings,
+    around: Surroundings,
     readonly ground: Ground,
     readonly onChange: (slot: Slot) => void,
   ) {
-    const { config, index, count, port } = place;
-    this.instance = instanceId(config.id, { index, count });
-    const identity = config.user === undefined ? undefined : ground.system.user(config.user);
-    const spec = renderProcess(config, { index, count, port, identity }, around);
-    this.process = new Process(spec, {
+    this.instance = instanceId(place.config.id, place);
+    this.#around = around;
+    this.process = new Process(this.#render(place, around), {
       system: ground.system,
       emit: ground.emit,
       output: ground.output,
@@ -60,6 +65,7 @@ export class Slot {
     });
     this.process.onChange(() => {
       this.#book();
+      this.#leavePort();
       this.onChange(this);
     });
   }
@@ -72,6 +78,11 @@ export class Slot {
     return this.place.port;
   }
 
+  /** What it was rendered from. */
+  get around(): Surroundings {
+    return this.#around;
+  }
+
   /** Starts the program; resolves when it is proven. @throws Failure */
   start(reason: StartReason, options: StartOptions): Promise<void> {
     return this.process.start(reason, options);
@@ -80,24 +91,28 @@ export class Slot {
   /** The stop ladder; gives the port back when the group is gone. */
   async stop(options: StopOptions = {}): Promise<StopReport> {
     const report = await this.process.stop(options);
-    if (report.survivors.length === 0) {
-      this.#unbook();
-      if (this.port !== undefined) this.ground.ports.release(this.port);
-    }
+    this.#over = true;
+    this.#leavePort();
     return report;
   }
 
   /** Takes on new settings without a restart; settings that cannot be rendered stay as they were. */
   update(config: ProcessConfig, whole: Config): void {
-    const around = { ...this.around, config: whole };
     const { index, count, port } = this.place;
-    try {
+    const around = { ...this.#around, config: whole };
+    this.#attempt("settings", () => {
       this.process.update(renderLive(config, { index, count, port }, around));
-    } catch (error) {
-      this.ground.emit("config_warning", {
-        message: `"${this.instance}" keeps its earlier settings: ${messageOf(error)}`,
-      });
-    }
+      this.place.config = config;
+    });
+  }
+
+  /** What its next start runs; what runs now goes on. What cannot be rendered stays as it was. */
+  redefine(config: ProcessConfig, around: Surroundings): void {
+    this.#attempt("definition", () => {
+      this.process.redefine(this.#render({ ...this.place, config }, around));
+      this.place.config = config;
+      this.#around = around;
+    });
   }
 
   snapshot(): ProcessSnapshot {
@@ -113,6 +128,7 @@ export class Slot {
     this.#booked = now;
     this.ground.book.put({
       ...now,
+      mark: markOf(this.process.spec.env),
       instance: this.instance,
       id: config.id,
       policy: config.policy,
@@ -125,6 +141,28 @@ export class Slot {
   #unbook(): void {
     if (this.#booked !== undefined) this.ground.book.remove(this.#booked);
     this.#booked = undefined;
+  }
+
+  #leavePort(): void {
+    if (!this.#over || this.#portLeft || this.process.identity !== undefined) return;
+    this.#portLeft = true;
+    if (this.port !== undefined) this.ground.ports.release(this.port);
+  }
+
+  #render(place: SlotPlace, around: Surroundings): ProcessSpec {
+    const { config, index, count, port } = place;
+    const identity = config.user === undefined ? undefined : this.ground.system.user(config.user);
+    return renderProcess(config, { index, count, port, identity }, around);
+  }
+
+  #attempt(what: string, run: () => void): void {
+    try {
+      run();
+    } catch (error) {
+      this.ground.emit("config_warning", {
+        message: `"${this.instance}" keeps its earlier ${what}: ${messageOf(error)}`,
+      });
+    }
   }
 }
 

@@ -11,7 +11,7 @@ import type { Failure } from "../core/failure.ts";
 import type { ProcessSnapshot, StartReason, StopOptions } from "../process/types.ts";
 import type { Ground } from "./ground.ts";
 import type { ReleaseContext } from "./intake.ts";
-import { STAY } from "./release.ts";
+import { ofRelease, STAY } from "./release.ts";
 import { reservePort, Slot, stopFailure } from "./slot.ts";
 
 /** The services and singletons of one daemon. */
@@ -90,7 +90,9 @@ export class Standing {
 
   /** Takes on newer settings. */
   update(config: Config): void {
-    for (const process of config.processes) this.#slots.get(process.id)?.update(process, config);
+    for (const process of config.processes) {
+      if (!ofRelease(process)) this.#slots.get(process.id)?.update(process, config);
+    }
   }
 
   /** Stops everything, side by side. */
