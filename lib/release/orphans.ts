@@ -9,6 +9,7 @@
  */
 
 import { within } from "../core/clock.ts";
+import { Failure } from "../core/failure.ts";
 import type { System } from "../os/system.ts";
 import type { Emit } from "../telemetry/events.ts";
 import type { PidBook, PidEntry } from "./pid_book.ts";
@@ -19,7 +20,7 @@ const KILL_WAIT = 5_000;
 /** The orphans of one application. */
 export class Orphans {
   readonly #left = new Map<number, PidEntry>();
-  readonly #whenGone = new Map<PidEntry, () => void>();
+  readonly #waiting = new Set<{ instance: string; release: string | null; run: () => void }>();
   readonly #stops = new Map<number, Promise<void>>();
 
   /**
@@ -33,10 +34,10 @@ export class Orphans {
     readonly emit: Emit,
     readonly grace: number,
   ) {
-    for (const entry of entries) {
-      if (!isOurs(entry, system)) continue;
+    const ours = entries.filter((entry) => isOurs(entry, system));
+    if (ours.length > 0) book.putAll(ours);
+    for (const entry of ours) {
       this.#left.set(entry.pid, entry);
-      book.put(entry);
       emit("orphan_found", {
         process: entry.instance,
         release: entry.release ?? undefined,
@@ -56,28 +57,32 @@ export class Orphans {
 
   /** Whether something of this copy of this release is still alive. */
   has(instance: string, release: string | null): boolean {
-    return this.#find(instance, release) !== undefined;
-  }
-
-  /** Calls `run` once when that copy is gone. */
-  whenGone(instance: string, release: string | null, run: () => void): void {
-    const entry = this.#find(instance, release);
-    if (entry === undefined) return run();
-    this.#whenGone.set(entry, run);
-  }
-
-  #find(instance: string, release: string | null): PidEntry | undefined {
-    return [...this.#left.values()].find((entry) =>
+    return [...this.#left.values()].some((entry) =>
       entry.instance === instance && entry.release === release
     );
   }
 
-  /** Stops what must be gone before a successor of process `id` may start. */
+  /** Calls `run` once when nothing of that copy is left (there may be two: one was replaced). */
+  whenGone(instance: string, release: string | null, run: () => void): void {
+    if (!this.has(instance, release)) return run();
+    this.#waiting.add({ instance, release, run });
+  }
+
+  /**
+   * Stops what must be gone before a successor of process `id` may start.
+   * @throws Failure when it cannot be stopped
+   */
   async clearFor(id: string): Promise<void> {
-    await this.#stopAll((entry) =>
+    const concerned = (entry: PidEntry) =>
       entry.id === id &&
-      (entry.policy === "singleton" || entry.policy === "service" || entry.fixed_port === true)
-    );
+      (entry.policy === "singleton" || entry.policy === "service" || entry.fixed_port === true);
+    await this.#stopAll(concerned);
+    const left = [...this.#left.values()].filter(concerned).map((entry) => entry.pid);
+    if (left.length === 0) return;
+    throw new Failure(`"${id}" of an earlier daemon is still there: pid ${left.join(", ")}`, {
+      fix: "look what these processes wait for; in state D it is a disk or a network mount",
+      detail: { process: id, pids: left },
+    });
   }
 
   /** Stops all that are left. */
@@ -115,18 +120,23 @@ export class Orphans {
     }
     this.#left.delete(entry.pid);
     this.book.remove(entry);
-    this.#whenGone.get(entry)?.();
-    this.#whenGone.delete(entry);
+    for (const waiting of [...this.#waiting]) {
+      if (this.has(waiting.instance, waiting.release)) continue;
+      this.#waiting.delete(waiting);
+      waiting.run();
+    }
     this.emit("orphan_stopped", facts);
   }
 }
 
 /**
- * Alive and the very process we wrote down; or its leader is gone and the number is free, but its
- * session still has members (the kernel gives no number away that a session uses).
+ * Alive and the very process we wrote down; or its leader is gone and the number is free (the kernel
+ * gives no number away that a session uses), but there is still somebody who can be told by the mark.
  */
 function isOurs(entry: PidEntry, system: System): boolean {
   if (entry.boot_id !== system.bootId) return false;
   if (system.alive(entry)) return true;
-  return system.identify(entry.pid) === undefined && system.group(entry.pid).members.length > 0;
+  const now = system.identify(entry.pid);
+  const free = now === undefined || now.start === entry.start;
+  return free && entry.mark !== undefined && system.group(entry.pid).members.length > 0;
 }

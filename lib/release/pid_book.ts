@@ -10,6 +10,7 @@
 
 import type { Policy } from "../config/config.ts";
 import { messageOf } from "../core/failure.ts";
+import { readTextIfAny } from "../os/files.ts";
 import type { PidIdentity } from "../os/system.ts";
 import type { Emit } from "../telemetry/events.ts";
 
@@ -28,6 +29,8 @@ export interface PidEntry {
   port?: number;
   /** The port is the only one the process may have: a successor cannot start beside it. */
   fixed_port?: boolean;
+  /** What the environment of its whole group carries, see {@linkcode PidIdentity}. */
+  mark?: string;
 }
 
 interface BookFile {
@@ -42,21 +45,24 @@ export class PidBook {
   /** @param file where it is kept */
   constructor(readonly file: string, readonly emit: Emit) {}
 
-  /** What the daemon before this one wrote; nothing when there is no usable file. */
+  /**
+   * What the daemon before this one wrote; nothing when there is no usable file.
+   * @throws Failure when the file is there but cannot be read: starting beside programs that nobody
+   *   knows of would be worse than not starting.
+   */
   static read(file: string): PidEntry[] {
-    let text: string;
-    try {
-      text = Deno.readTextFileSync(file);
-    } catch (error) {
-      if (error instanceof Deno.errors.NotFound) return [];
-      throw error;
-    }
-    return parse(text);
+    const text = readTextIfAny(file);
+    return text === undefined ? [] : parse(text);
   }
 
   /** Adds a process. Call it in the turn of the spawn. */
   put(entry: PidEntry): void {
-    this.#entries.set(keyOf(entry), entry);
+    this.putAll([entry]);
+  }
+
+  /** Adds several in one write, so that none of them is ever missing in the file. */
+  putAll(entries: readonly PidEntry[]): void {
+    for (const entry of entries) this.#entries.set(keyOf(entry), entry);
     this.#write();
   }
 
@@ -99,6 +105,6 @@ function parse(text: string): PidEntry[] {
   return content.processes.filter((entry) =>
     Number.isInteger(entry?.pid) && entry.pid > 1 && typeof entry.start === "string" &&
     typeof entry.boot_id === "string" && typeof entry.id === "string" &&
-    typeof entry.instance === "string"
+    typeof entry.instance === "string" && ["string", "undefined"].includes(typeof entry.mark)
   );
 }

@@ -161,12 +161,13 @@ export class FakeSystem implements System {
   }
 
   alive(id: PidIdentity): boolean {
-    return this.#child(id.pid)?.members.has(id.pid) ?? false;
+    return this.identify(id.pid)?.start === id.start;
   }
 
   identify(pid: number): PidIdentity | undefined {
     const child = this.#child(pid);
-    return child && { pid, start: child.start, boot_id: this.bootId };
+    if (!child?.members.has(pid)) return undefined;
+    return { pid, start: child.start, boot_id: this.bootId };
   }
 
   row(pid: number): ProcRow | undefined {
