@@ -17,13 +17,24 @@ export async function goLive(
 ): Promise<ExitCode> {
   const { out } = call;
   const { paint, talkPaint } = out.voice;
-  const tell = (step: Progress) => void out.talk(stepText(step, talkPaint));
-  const result = await work(tell, call.interrupt()).catch((error) => {
-    if (error !== interrupted) throw error;
-    throw new Failure("interrupted; the daemon goes on with it", {
-      fix: "see how it ends with `supervisor events -f` or `supervisor status`",
-    });
-  });
+  let said = Promise.resolve();
+  const tell = (step: Progress) => {
+    said = said.then(() => out.talk(stepText(step, talkPaint)));
+  };
+  let result: DeployResult;
+  try {
+    result = await work(tell, call.interrupt());
+  } catch (error) {
+    throw error === interrupted ? givenUp() : error;
+  } finally {
+    await said;
+  }
   await out.result(result, () => liveText(result, paint));
   return result.errors.length > 0 ? Exit.partly : Exit.done;
+}
+
+function givenUp(): Failure {
+  return new Failure("interrupted; the daemon goes on with it", {
+    fix: "see how it ends with `supervisor events -f` or `supervisor status`",
+  });
 }

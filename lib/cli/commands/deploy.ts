@@ -18,7 +18,12 @@ export const deploy: Command = {
       about: "directory of the release; symbolic links are resolved",
       required: true,
     },
-    { name: "release-id", kind: "text", value: "ID", about: "its name (default: the directory's)" },
+    {
+      name: "release-id",
+      kind: "text",
+      value: "ID",
+      about: "its name (default: the revision, else made of the time)",
+    },
     { name: "revision", kind: "text", value: "REV", about: "its revision (default: the name)" },
     {
       name: "ensure-daemon",

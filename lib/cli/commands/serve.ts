@@ -44,7 +44,7 @@ export const serve: Command = {
       name: "release-id",
       kind: "text",
       value: "ID",
-      about: "its name (default: the directory's)",
+      about: "its name (default: the revision, else made of the time)",
       needs: "release-path",
     },
     {

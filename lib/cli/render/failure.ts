@@ -30,7 +30,7 @@ const OUTPUTS: readonly [key: string, name: string][] = [
 /** `error: …`, facts, `fix: …`. */
 export function failureText(failure: FailureJson, paint: Paint): string {
   const detail = failure.detail ?? {};
-  const lines = [`${paint("red", "error:")} ${sentence(failure.error)}`];
+  const lines = [headline(failure.error, paint)];
   for (const [key, name] of FACTS) {
     const text = factText(key, detail[key]);
     if (text !== undefined) lines.push(`  ${paint("dim", `${name}:`)} ${text}`);
@@ -42,6 +42,14 @@ export function failureText(failure: FailureJson, paint: Paint): string {
   }
   if (failure.fix !== undefined) lines.push(`${paint("cyan", "fix:")} ${sentence(failure.fix)}`);
   return `${lines.join("\n")}\n`;
+}
+
+/** What a diagnostic of the configuration begins with: it says "error" itself. */
+const DIAGNOSTIC = /^[^\n]+: (error|warning): /;
+
+function headline(error: string, paint: Paint): string {
+  const text = sentence(error);
+  return DIAGNOSTIC.test(error) ? text : `${paint("red", "error:")} ${text}`;
 }
 
 /** A message may have several lines (diagnostics of a configuration); each is made harmless. */
