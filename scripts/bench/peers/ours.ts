@@ -2,7 +2,6 @@
  * Our front and forwarding from source, as a peer of the forwarding benchmark:
  * `ours.ts LISTEN_PORT UPSTREAM_PORT [raw|serve]`. Prints one line when it is ready.
  */
-import type { Clock } from "../../../lib/core/clock.ts";
 import { Gate } from "../../../lib/core/gate.ts";
 import {
   forward,
@@ -13,17 +12,11 @@ import {
   Upstream,
   UpstreamSet,
 } from "../../../lib/http/mod.ts";
+import { realClock } from "../../../lib/os/clock.ts";
 
 const [listen, upstreamPort, kind = "raw"] = Deno.args;
 
-const clock: Clock = {
-  now: () => performance.now(),
-  wall: () => Date.now(),
-  timer(ms, run) {
-    const id = setTimeout(run, ms);
-    return { cancel: () => clearTimeout(id) };
-  },
-};
+const clock = realClock;
 const emit = (event: string, data: unknown) => console.error(event, JSON.stringify(data));
 
 const settings: ForwardSettings = {
