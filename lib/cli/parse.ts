@@ -57,6 +57,7 @@ function words(
     boolean: flags,
     alias: Object.fromEntries(short),
     stopEarly,
+    "--": true,
     unknown: (word, key) => {
       if (key !== undefined) throw unknownOption(word, options, command);
       return true;
@@ -74,7 +75,10 @@ function words(
     found.set(option.name, { option, values: values.map((value) => checked(option, value)) });
   }
   refuseFlagValues(args, flags, stopEarly);
-  return { found, rest: parsed._.map(String) };
+  // What stands behind "--" is never an option; the front leaves the mark for the command's own pass.
+  const behind = parsed["--"] as string[];
+  const mark = stopEarly && behind.length > 0 ? ["--"] : [];
+  return { found, rest: [...parsed._.map(String), ...mark, ...behind] };
 }
 
 /** A flag takes no value: `--json=no` would otherwise quietly mean yes. */
