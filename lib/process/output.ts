@@ -6,7 +6,7 @@
  * or counted as lost; a spool that cannot be made never keeps a program from running.
  */
 
-import type { Clock } from "../core/clock.ts";
+import type { Clock, Timer } from "../core/clock.ts";
 import { messageOf } from "../core/failure.ts";
 import { firstData, punchHole } from "../os/spool.ts";
 import { watchDirectory } from "../os/watch.ts";
@@ -24,11 +24,13 @@ import { FollowedRun, UnrecordedRun } from "./output_run.ts";
 import { resumeSpool } from "./output_resume.ts";
 import { Spool, type SpoolOwner } from "./spool.ts";
 import { type DirectoryWatcher, SpoolWatch } from "./spool_watch.ts";
-import type { ReaderHost } from "./spool_reader.ts";
+import type { ReaderHost, SpoolReader } from "./spool_reader.ts";
 import type { OutputRun, OutputSink } from "./types.ts";
 
 /** Lines that stay readable of a run whose own setting is not known. */
 const DEFAULT_KEEP = 50;
+/** What a turn reads besides a line: the newline before it, and one byte that shows it is too long. */
+const BUFFER_EXTRA = 2;
 
 /** The parts of the system that the output of programs needs; a test may bring others. */
 export interface SpoolGround {
@@ -102,6 +104,7 @@ export class Output implements AsyncDisposable {
   readonly #runs = new Set<FollowedRun>();
   readonly #watch: SpoolWatch;
   readonly #host: ReaderHost;
+  readonly #timers = new Map<SpoolReader, Timer>();
   #left: Spool[];
   #lines = 0;
   #bytes = 0;
@@ -113,7 +116,7 @@ export class Output implements AsyncDisposable {
     this.#ground = options.ground ?? REAL_GROUND;
     const { clock, emit, log_dir, spool_dir } = options;
     Deno.mkdirSync(spool_dir, { recursive: true, mode: 0o700 });
-    this.#pump = new Pump(clock, this.#limits.line_bytes + 1);
+    this.#pump = new Pump(clock, this.#limits.line_bytes + BUFFER_EXTRA);
     this.#loss = new Loss(clock, emit);
     this.#feed = newFeed(clock);
     this.store = new LogStore({
@@ -200,6 +203,7 @@ export class Output implements AsyncDisposable {
    */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#watch.close();
+    for (const timer of this.#timers.values()) timer.cancel();
     await this.#pump.close();
     await Promise.all(Array.from(this.#runs, (run) => run.close()));
     for (const spool of this.#left) spool.close();
@@ -252,6 +256,15 @@ export class Output implements AsyncDisposable {
     return log;
   }
 
+  #wakeLater(reader: SpoolReader, ms: number): void {
+    if (this.#timers.has(reader)) return;
+    const timer = this.#options.clock.timer(ms, () => {
+      this.#timers.delete(reader);
+      this.#pump.wake(reader);
+    });
+    this.#timers.set(reader, timer);
+  }
+
   #wakeNamed(name: string): void {
     for (const run of this.#runs) if (run.wakeNamed(name)) return;
   }
@@ -272,6 +285,7 @@ export class Output implements AsyncDisposable {
       turned: async (log) => {
         for (const run of this.#runs) await run.settleIntents(log);
       },
+      wakeLater: (reader, ms) => this.#wakeLater(reader, ms),
       count: (lines, bytes) => {
         this.#lines += lines;
         this.#bytes += bytes;

@@ -24,6 +24,7 @@ import type { Loss } from "./output_loss.ts";
 import type { Recent } from "./output_recent.ts";
 import type { Spool, Stream } from "./spool.ts";
 import { settledAt } from "./spool_position.ts";
+import { CONFIRM, type Look, RewriteWatch, type Rewritten } from "./spool_rewrite.ts";
 
 const NEWLINE = 0x0a;
 /** Holes are punched at multiples of this; every common block size divides it. */
@@ -39,6 +40,8 @@ export interface ReaderHost {
   punchHole(path: string, from: number, length: number): boolean;
   /** The log has become another file: intents of everybody who writes to it are void. */
   turned(log: OutputLog): Promise<void>;
+  /** Gives a reader a turn in `ms` milliseconds. */
+  wakeLater(reader: SpoolReader, ms: number): void;
   /** Counts what went through. */
   count(lines: number, bytes: number): void;
 }
@@ -51,15 +54,18 @@ export class SpoolReader {
   readonly #file: Deno.FsFile;
   readonly #done = Promise.withResolvers<void>();
   #position: number;
-  /** Size of the spool when it was last read to its end. */
-  #seen = -1;
+  /** The spool when it was last read to its end. */
+  #seen: Look = { size: -1, mtime: null };
+  readonly #rewrite = new RewriteWatch();
+  /** The byte before the position is a newline. */
+  #atLineEnd = false;
   /** Freed up to here. */
   #freed = 0;
   #holes = true;
   /** Lines before this offset are counted as lost: the program is too far ahead. */
   #skipTo = 0;
   /** Lines before this offset were printed while nobody read; stamped by the file's own time. */
-  readonly #lateUntil: number;
+  #lateUntil: number;
   #state: "reading" | "ending" | "done" = "reading";
   #waiting: PromiseWithResolvers<void>[] = [];
 
@@ -100,7 +106,9 @@ export class SpoolReader {
 
   /** Whether the spool has changed since it was last read to its end. */
   get changed(): boolean {
-    return this.#state !== "done" && this.#file.statSync().size !== this.#seen;
+    if (this.#state === "done") return false;
+    const { size, mtime } = this.#file.statSync();
+    return size !== this.#seen.size || mtime?.getTime() !== this.#seen.mtime?.getTime();
   }
 
   /** Resolves when what is in the spool now has been read; the caller wakes the reader. */
@@ -155,23 +163,47 @@ export class SpoolReader {
   async #turn(buffer: Uint8Array): Promise<boolean> {
     const last = this.#state === "ending"; // before the size: what comes later was not printed
     const { size, mtime } = this.#file.statSync();
-    if (size < this.#position) await this.#startOver();
+    const rewritten = this.#judge(size, mtime);
+    if (rewritten === "yes") await this.#startOver();
     if (size - this.#position > this.#host.limits.spool_bytes) {
       this.#skipTo = size - Math.floor(this.#host.limits.spool_bytes / 2);
     }
     const from = this.#position;
-    this.#file.seekSync(from, Deno.SeekMode.Start);
-    const bytes = buffer.subarray(0, await this.#file.read(buffer) ?? 0);
+    const bytes = await this.#read(buffer);
+    if (bytes === undefined) {
+      await this.#startOver();
+      return true;
+    }
     const atEnd = from + bytes.length >= size;
     if (from < this.#skipTo) await this.#skip(bytes);
     else await this.#deliver(this.#split(bytes, last && atEnd), mtime);
     const progress = this.#position > from;
     if (progress) this.#free();
     if (this.#position < size && (progress || !atEnd)) return true;
-    this.#seen = size;
     if (!this.#holes) await this.#truncateWhenRead();
+    this.#seen = this.#file.statSync();
+    if (this.#seen.size === this.#position && rewritten !== "maybe") {
+      this.#rewrite.remember(this.#seen);
+    }
     if (last && this.#position >= size) this.#finish();
     return false;
+  }
+
+  /** What is at the position; undefined: no line ends before it any more, so the spool is a new one. */
+  async #read(buffer: Uint8Array): Promise<Uint8Array | undefined> {
+    const lead = this.#atLineEnd && this.#position > this.#freed ? 1 : 0;
+    this.#file.seekSync(this.#position - lead, Deno.SeekMode.Start);
+    const got = await this.#file.read(buffer) ?? 0;
+    return lead > 0 && got > 0 && buffer[0] !== NEWLINE ? undefined : buffer.subarray(lead, got);
+  }
+
+  #judge(size: number, mtime: Date | null): Rewritten {
+    if (size < this.#position) return "yes";
+    const rewritten = this.#rewrite.judge({ size, mtime }, this.#host.clock.now());
+    if (rewritten !== "maybe") return rewritten;
+    if (this.#state === "ending") return "yes"; // no write of a program that is gone is under way
+    this.#host.wakeLater(this, CONFIRM);
+    return "maybe";
   }
 
   #split(bytes: Uint8Array, last: boolean): Split {
@@ -187,6 +219,7 @@ export class SpoolReader {
     const records = encodeBatch(head, lines, cut);
     const { kept, error } = await this.#write(records, this.#position + used);
     this.#position += used;
+    this.#atLineEnd = !cut;
     if (error !== undefined) {
       this.#host.loss.count(this.#spool.owner, lines.length - newlines(records, kept), error);
       await this.settleIntent();
@@ -233,6 +266,7 @@ export class SpoolReader {
     const reason = `the program is more than ${spool_bytes} bytes ahead of its log`;
     this.#host.loss.count(this.#spool.owner, newlines(bytes, end), reason);
     this.#position += end;
+    this.#atLineEnd = newline >= 0;
     await this.settleIntent();
   }
 
@@ -246,6 +280,8 @@ export class SpoolReader {
   async #startOver(): Promise<void> {
     this.#position = 0;
     this.#freed = 0;
+    this.#lateUntil = 0;
+    this.#atLineEnd = false;
     await this.settleIntent();
   }
 
@@ -271,7 +307,7 @@ export class SpoolReader {
     const read = this.#position;
     await this.#startOver(); // first: a kill in between repeats lines, the other way round loses some
     if (this.#file.statSync().size === read) this.#file.truncateSync(0);
-    else this.#position = read; // the program was faster; what was noted down is corrected next time
+    else this.#position = read; // the program was faster; what is noted down is corrected with the next line
   }
 
   #complain(error: unknown): void {

@@ -134,6 +134,40 @@ Deno.test("where holes are refused the spool is emptied when all of it is read",
   assertEquals(await lines(output), Array.from({ length: 50020 }, (_, i) => String(i + 1)));
 });
 
+Deno.test("a script that opens /dev/stderr anew for each message is understood", async () => {
+  await using scene = new Scene();
+  const output = scene.open();
+  const run = output.sink.open(WEB, 50);
+  const fifo = `${scene.directory}/go`;
+  await new Deno.Command("mkfifo", { args: [fifo] }).output();
+  const messages = [
+    "tick",
+    "tick",
+    "tick",
+    "listening on a port",
+    "tick",
+    "tock",
+    "listening again",
+  ];
+  const script = messages.map((text) => `echo '${text}' >/dev/stderr; read x <${fifo}`).join("; ");
+  const seen = output.store.query({ lines: 0, follow: true });
+  const first = seen.next();
+  await output.store.query({ lines: 0 }).next();
+  const child = start(run, script);
+  const got = [(await first).value.line];
+  for (let i = 1; i < messages.length; i++) {
+    const next = seen.next();
+    await Deno.writeTextFile(fifo, "go\n");
+    got.push((await next).value.line);
+  }
+  await Deno.writeTextFile(fifo, "go\n");
+  await child.status;
+  run.end();
+  await run.settle();
+  assertEquals(got, messages);
+  assertEquals(await lines(output), messages);
+});
+
 Deno.test("a program far ahead of its log costs counted lines, not the disk", async () => {
   await using scene = new Scene();
   const output = scene.open({ limits: { spool_bytes: 100_000 } });
