@@ -5,7 +5,8 @@
  * | ---------------------------------- | -------------------------------------------------------- |
  * | the program cannot be compiled     | says so, runs it from source instead                     |
  * | the example's port is taken        | says so and ends with 1 before anything is started       |
- * | Ctrl-C, SIGTERM, SIGHUP            | passed on, once for each that a person sent              |
+ * | Ctrl-C, SIGTERM                    | passed on, once for each that a person sent              |
+ * | the terminal closes (SIGHUP)       | as SIGTERM: to the supervisor SIGHUP means "reload"      |
  * | the `deno task` or npx above dies  | as SIGTERM: neither passes signals on in all cases       |
  * | we are killed                      | the kernel tells the supervisor (where setpriv exists)   |
  * | the supervisor ends                | we end with its exit code                                |
@@ -35,7 +36,12 @@ const LOOK_UP = 500;
 /** The same signal again within this time is the same Ctrl-C, arriving by two ways; milliseconds. */
 const ONE_PRESS = 300;
 
-const PASSED_ON: Deno.Signal[] = ["SIGINT", "SIGTERM", "SIGHUP"];
+/** What we get, and what the supervisor gets for it. */
+const PASSED_ON: [Deno.Signal, Deno.Signal][] = [
+  ["SIGINT", "SIGINT"],
+  ["SIGTERM", "SIGTERM"],
+  ["SIGHUP", "SIGTERM"],
+];
 
 /** The command line to start the program with, and how a person would write it. */
 interface Program {
@@ -57,9 +63,14 @@ async function program(): Promise<Program> {
     );
     return {
       argv: [Deno.execPath(), "run", "-A", "--unstable-net", MAIN],
-      words: "deno run -A --unstable-net main.ts",
+      words: `${denoInWords()} run -A --unstable-net main.ts`,
     };
   }
+}
+
+/** How the person who started this task would call Deno. */
+function denoInWords(): string {
+  return Deno.env.has("npm_command") ? `npx --yes deno@${Deno.version.deno}` : "deno";
 }
 
 /** Address of the proxy as the example's configuration has it. */
@@ -121,11 +132,11 @@ function passSignalsOn(child: Deno.ChildProcess): void {
     if (!ended) child.kill(signal);
   };
   const last = new Map<Deno.Signal, number>();
-  for (const signal of PASSED_ON) {
+  for (const [signal, passed] of PASSED_ON) {
     Deno.addSignalListener(signal, () => {
       const again = performance.now() - (last.get(signal) ?? -Infinity) < ONE_PRESS;
       last.set(signal, performance.now());
-      if (!again) pass(signal);
+      if (!again) pass(passed);
     });
   }
   const above = ancestorsOfTask();
