@@ -129,7 +129,7 @@ export class ControlClient {
     const call = await this.#send(method, route, body, limit);
     try {
       const text = await this.#bounded(route, limit, call.during(call.response.text()));
-      return asAnswer(route, text, call.response.ok) as T;
+      return asAnswer(text, call.response.ok) as T;
     } finally {
       call.end();
     }
@@ -143,7 +143,7 @@ export class ControlClient {
   ): Promise<DeployResult> {
     const call = await this.#send("POST", route, request, LOOK_TIME, signal);
     try {
-      if (!call.response.ok) asAnswer(route, await call.during(call.response.text()), false);
+      if (!call.response.ok) asAnswer(await call.during(call.response.text()), false);
       const lines = jsonLines<Progress | { type: "result"; result: unknown }>(call.response.body!);
       while (true) {
         const { value, done } = await call.during(lines.next());
@@ -168,7 +168,7 @@ export class ControlClient {
     let call: Call | undefined;
     try {
       call = await this.#send("GET", `${route}?${search}`, undefined, LOOK_TIME, signal);
-      if (!call.response.ok) asAnswer(route, await call.during(call.response.text()), false);
+      if (!call.response.ok) asAnswer(await call.during(call.response.text()), false);
       const lines = jsonLines<T>(call.response.body!);
       while (true) {
         const { value, done } = await call.during(lines.next());
@@ -199,6 +199,7 @@ export class ControlClient {
     });
     const stop = new AbortController();
     const end = () => {
+      if (stop.signal.aborted) return;
       signal?.removeEventListener("abort", end);
       stop.abort();
       client.close();
@@ -248,12 +249,12 @@ interface Call {
   end(): void;
 }
 
-function asAnswer(route: string, text: string, ok: boolean): unknown {
+function asAnswer(text: string, ok: boolean): unknown {
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch (error) {
-    throw ended(route, error);
+    throw notOurs(error);
   }
   if (!ok && !isFailure(value)) throw notOurs();
   return orFailure(value);
@@ -276,11 +277,11 @@ function ended(route: string, cause?: unknown): Failure {
   });
 }
 
-function notOurs(): Failure {
-  const fix = "look at what listens there, and at control.socket";
+function notOurs(cause?: unknown): Failure {
   return new Failure("what answers at the control socket is no supervisor", {
     exit: Exit.noDaemon,
-    fix,
+    fix: "look at what listens there, and at control.socket",
+    cause,
   });
 }
 
