@@ -6,7 +6,8 @@
  * write that is torn in the middle; the step is counted over log writes then.
  *
  * What it finds it recovers as the output of dead programs; if there is nothing it makes a run and
- * prints PRINTED lines to each stream. It ends by itself when everything is read.
+ * prints PRINTED lines to each stream. It ends by itself when everything is read. With "live" as the
+ * mode it takes the program for alive and follows until it is killed.
  */
 
 import { realClock } from "../../../lib/os/clock.ts";
@@ -39,7 +40,8 @@ if (import.meta.main) {
     Deno.writeTextFileSync(run.files.stdout, text);
     Deno.writeTextFileSync(run.files.stderr, text);
     run.end();
-  } else output.recover(() => false);
+  } else output.recover(() => mode === "live");
+  if (mode === "live") await new Promise(() => {});
   await output.settle();
   await output[Symbol.asyncDispose]();
 }

@@ -42,6 +42,42 @@ for (
   });
 }
 
+Deno.test("followers of a printing program die one after the other: every line once", async () => {
+  await using scene = new Scene();
+  const limits = { ...LIMITS, rotation: { bytes: 200_000, files: 100 } };
+  const first = scene.open({ limits });
+  const run = first.sink.open({ instance: "web", id: "web" }, 5);
+  const child = start(
+    run,
+    "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); echo $i; echo err $i >&2; done; echo over",
+  );
+  await first[Symbol.asyncDispose]();
+  const log = `${scene.logs}/web.log`;
+  for (const files of [1, 3, 6, 9]) {
+    const follower = new Deno.Command(Deno.execPath(), {
+      args: ["run", "-A", "--no-check", "--unstable-net", FOLLOWER, scene.logs, "0", "live"],
+      stdout: "null",
+      stderr: "inherit",
+    }).spawn();
+    const grown = () => Array.from(Deno.readDirSync(scene.logs)).length > files;
+    while (!grown()) await new Promise((resolve) => setTimeout(resolve, 2));
+    follower.kill("SIGKILL");
+    await follower.status;
+    assert(Deno.statSync(log).isFile);
+  }
+  await child.status;
+  const last = scene.open({ limits });
+  last.recover(() => false);
+  await last.settle();
+  const records = await read(last);
+  const of = (stream: string) =>
+    records.filter((record) => record.stream === stream).map(({ line }) => line);
+  const numbers = Array.from({ length: 20_000 }, (_, i) => String(i + 1));
+  assertEquals(of("stdout"), [...numbers, "over"]);
+  assertEquals(of("stderr"), numbers.map((number) => `err ${number}`));
+  assertEquals(scene.left(), []);
+});
+
 Deno.test("the program goes on while its daemon is dead, and is followed on", async () => {
   await using scene = new Scene();
   const dead = scene.open();
