@@ -20,17 +20,18 @@ import { codeOf, reasonOf } from "./reason.ts";
 const TEMPORARY = ".tmp";
 
 /**
- * Replaces the text of a file in one step.
+ * Replaces the text of a file in one step. The disk is waited for without holding up anybody else; the
+ * caller sees to it that a path is not written twice at a time.
  *
  * @param mode permissions of the file, default 0600
  * @throws Failure naming the path and why (no space, read-only, no such directory …)
  */
-export function atomicWrite(path: string, text: string, mode = 0o600): void {
+export async function atomicWrite(path: string, text: string, mode = 0o600): Promise<void> {
   const { directory, name } = split(path);
   removeLeftovers(directory, name);
   const temporary = `${directory}/.${name}.${Deno.pid}${TEMPORARY}`;
   try {
-    writeSynced(temporary, text, mode);
+    await writeSynced(temporary, text, mode);
     Deno.renameSync(temporary, path);
   } catch (error) {
     removeIfThere(temporary);
@@ -40,7 +41,7 @@ export function atomicWrite(path: string, text: string, mode = 0o600): void {
     });
   }
   try {
-    syncDirectory(directory);
+    await syncDirectory(directory);
   } catch (error) {
     throw new Failure(`wrote "${path}" but could not make it durable: ${reasonOf(error)}`, {
       cause: error,
@@ -101,17 +102,17 @@ export function chown(path: string, uid: number | undefined, gid: number | undef
 }
 
 /** Makes renames and removals in a directory durable. */
-export function syncDirectory(directory: string): void {
-  using handle = Deno.openSync(directory, { read: true });
-  handle.syncSync();
+export async function syncDirectory(directory: string): Promise<void> {
+  using handle = await Deno.open(directory, { read: true });
+  await handle.sync();
 }
 
-function writeSynced(path: string, text: string, mode: number): void {
+async function writeSynced(path: string, text: string, mode: number): Promise<void> {
   using file = Deno.openSync(path, { write: true, createNew: true, mode });
   const bytes = new TextEncoder().encode(text);
   for (let done = 0; done < bytes.length;) done += file.writeSync(bytes.subarray(done));
   Deno.chmodSync(path, mode); // the umask took bits from the mode above
-  file.syncSync();
+  await file.sync();
 }
 
 function removeLeftovers(directory: string, name: string): void {
@@ -129,7 +130,7 @@ function removeLeftovers(directory: string, name: string): void {
   }
 }
 
-/** Whether a temporary may still be in use. Ours is not: writing is synchronous. */
+/** Whether a temporary may still be in use. Ours is not: a path is written once at a time. */
 function writerLives(pid: number): boolean {
   if (pid === Deno.pid) return false;
   try {
