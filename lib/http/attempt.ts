@@ -30,6 +30,9 @@ const MOST_INTERIM = 32;
 /** A program that ignores `Expect` would let both sides wait for ever: we answer for it. */
 const EXPECT_MS = 1000;
 
+/** A request buffer up to this size stays with its connection. */
+const KEPT_OUT = 16_384;
+
 const SAFE = new Set(["GET", "HEAD", "OPTIONS", "TRACE"]);
 const WEBSOCKET = new TextEncoder().encode("websocket");
 const H2C = new TextEncoder().encode("h2c");
@@ -111,10 +114,19 @@ export class Attempt {
     if (this.#stopped) return "done";
     connection.begin(this.#settings.timeouts);
     const sent = await this.#send(connection);
+    const upload = this.#upload;
+    if (sent && !upload.complete) upload.start(connection);
+    else connection.sent();
     if (!sent && connection.wire.taken === 0 && !last && !this.#stopped) return this.#retry(reused);
-    const head = await this.#readHead(connection);
+    const exchange = this.#exchange;
+    const patience = exchange.head.expectsContinue ? this.#patience() : undefined;
+    let head = await connection.readHead(exchange.method, this.#settings.limits);
+    if (typeof head !== "string" && head.status < 200) {
+      head = await this.#pastInterim(connection, head, patience);
+    }
+    patience?.cancel();
     if (this.#stopped) return "done";
-    if (this.#upload.broken !== undefined) throw this.#upload.broken;
+    if (upload.broken !== undefined) throw upload.broken;
     if (typeof head !== "string") return await this.#respond(connection, head);
     const unanswered = head === "closed" && !connection.answered;
     if (unanswered && this.#repeatable && !last) return this.#retry(reused);
@@ -128,7 +140,7 @@ export class Attempt {
   }
 
   /** Sends the head with what is there of the body; the rest follows by itself. */
-  async #send(connection: UpstreamConnection): Promise<boolean> {
+  #send(connection: UpstreamConnection): Promise<boolean> {
     const exchange = this.#exchange;
     const { head, body } = exchange;
     const upload = this.#upload;
@@ -143,45 +155,40 @@ export class Attempt {
       host: `${this.#upstream.hostname}:${this.#upstream.port}`,
     });
     size = upload.putFirst(out, size);
-    const sent = await connection.wire.write(out, 0, size);
-    if (out.length > 16_384) connection.out = new Uint8Array(2048);
-    if (sent) upload.start(connection);
-    else connection.sent();
-    return sent;
+    // The write holds on to its bytes; a large buffer is not kept for the next request.
+    if (out.length > KEPT_OUT) connection.out = new Uint8Array(0);
+    return connection.wire.write(out, 0, size);
   }
 
-  async #readHead(connection: UpstreamConnection): Promise<ResponseHead | NoAnswer> {
+  /** Passes interim answers on until another head (or none) comes. */
+  async #pastInterim(
+    connection: UpstreamConnection,
+    first: ResponseHead,
+    patience: Timer | undefined,
+  ): Promise<ResponseHead | NoAnswer> {
     const exchange = this.#exchange;
-    const { limits } = this.#settings;
-    let patience = this.#patience();
-    try {
-      for (let interim = 0;; interim++) {
-        const head = await connection.readHead(exchange.method, limits);
-        if (typeof head === "string" || head.status >= 200) return head;
-        if (head.status === 101) {
-          if (this.#upgrade) return head;
-          connection.reason = "101 without an upgrade";
-          return "garbage";
-        }
-        if (interim >= MOST_INTERIM) {
-          connection.reason = `more than ${MOST_INTERIM} interim answers`;
-          return "garbage";
-        }
-        if (head.status === 100) {
-          patience?.cancel();
-          patience = undefined;
-        }
-        await exchange.interim(head);
+    let head: ResponseHead | NoAnswer = first;
+    for (let interim = 0; typeof head !== "string" && head.status < 200; interim++) {
+      if (head.status === 101) {
+        if (this.#upgrade) return head;
+        connection.reason = "101 without an upgrade";
+        return "garbage";
       }
-    } finally {
-      patience?.cancel();
+      if (interim >= MOST_INTERIM) {
+        connection.reason = `more than ${MOST_INTERIM} interim answers`;
+        return "garbage";
+      }
+      if (head.status === 100) patience?.cancel();
+      await exchange.interim(head);
+      head = await connection.readHead(exchange.method, this.#settings.limits);
     }
+    return head;
   }
 
   /** Answers `Expect: 100-continue` for a program that does not. */
   #patience(): Timer | undefined {
     const { head, body } = this.#exchange;
-    if (!head.expectsContinue || head.minor === 0 || body.length === 0) return undefined;
+    if (head.minor === 0 || body.length === 0) return undefined;
     return this.#host.clock.timer(EXPECT_MS, () => {
       // The promise of an interim answer never rejects; a client that is gone is told otherwise.
       if (!this.#upload.begun) this.#exchange.interim(CONTINUE);

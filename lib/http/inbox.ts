@@ -126,7 +126,7 @@ export class Inbox {
   #read(end: number): Promise<number> {
     if (this.#pending !== undefined) return this.#pending;
     if (this.state !== 1) return Promise.resolve(this.state);
-    return this.#pending = this.#wire.read(this.bytes.subarray(this.to, end)).then(this.#arrived);
+    return this.#pending = this.#wire.read(this.bytes.subarray(this.to, end), this.#arrived);
   }
 
   readonly #arrived = (count: number): number => {

@@ -7,14 +7,12 @@
  */
 
 import { chunkSizeLength, putChunkEnd, putChunkSize } from "./chunked.ts";
+import { copy } from "./bytes.ts";
 import type { Body, ByteTunnel, ClientAddress, Exchange } from "./exchange.ts";
 import { WINDOW_ROOM } from "./exchange.ts";
 import type { RequestHead, ResponseHead } from "./head.ts";
 import { type AnswerFraming, putResponseHead, RESPONSE_EXTRA, trailerSection } from "./put_head.ts";
 import type { RawConnection } from "./raw_connection.ts";
-
-/** A first window up to this size is copied behind a head that lies elsewhere: one write less. */
-const COPY_LIMIT = 16_384;
 
 /** Heads are built here and moved before anything is awaited; one for all connections. */
 let scratch = new Uint8Array(16_384);
@@ -24,6 +22,8 @@ export class RawExchange implements Exchange {
   gone = false;
   onGone: (() => void) | undefined = undefined;
   readonly #connection: RawConnection;
+  /** An interim answer on its way: the final one waits for it. */
+  #interim: Promise<boolean> | undefined = undefined;
 
   constructor(connection: RawConnection) {
     this.#connection = connection;
@@ -68,7 +68,10 @@ export class RawExchange implements Exchange {
 
   async interim(head: ResponseHead): Promise<void> {
     if (this.answered || this.gone || this.head.minor === 0) return;
-    await this.#writeHead(head, { length: undefined, dropLength: true, connection: "" });
+    const framing: AnswerFraming = { length: undefined, dropLength: true, connection: "" };
+    this.#interim = this.#writeHead(head, framing);
+    await this.#interim;
+    this.#interim = undefined;
   }
 
   async upgrade(head: ResponseHead): Promise<ByteTunnel | undefined> {
@@ -83,6 +86,7 @@ export class RawExchange implements Exchange {
 
   async respond(head: ResponseHead, body: Body, close = false): Promise<void> {
     this.#claim();
+    if (this.#interim !== undefined) await this.#interim;
     if (this.gone) return;
     const connection = this.#connection;
     const { minor, method } = this.head;
@@ -94,17 +98,50 @@ export class RawExchange implements Exchange {
     if (!connection.body.done && head.status >= 400) connection.keep = false;
     const framing = this.#framing(head, body, bodiless, chunked);
     if (bodiless || body.length === 0) {
-      await this.#writeHead(head, framing);
+      if (!await this.#writeHead(head, framing)) connection.end();
       return;
     }
     try {
-      await this.#send(head, framing, body, chunked);
+      const pulled = body.pull();
+      if (pulled !== true) {
+        if (!await this.#writeHead(head, framing)) return connection.end();
+      } else {
+        if (!await this.#writeFirst(head, framing, body, chunked)) return connection.end();
+        // Most answers are one window: there is nothing to go on with.
+        if (body.done && body.trailers === undefined) return void body.pull();
+      }
+      await this.#sendRest(body, chunked, pulled);
     } catch (error) {
       // The handler is told by the throw; it is not the client who left.
       this.onGone = undefined;
       connection.end();
       throw error;
     }
+  }
+
+  /** Windows from the second on; or, with a `pulled` that waits, from the first on. */
+  async #sendRest(
+    body: Body,
+    chunked: boolean,
+    pulled: boolean | Promise<boolean>,
+  ): Promise<void> {
+    const { wire } = this.#connection;
+    let terminated = false;
+    let next = pulled === true ? body.pull() : pulled;
+    while (typeof next === "boolean" ? next : await next) {
+      let { start, end } = body;
+      if (chunked) {
+        terminated = body.done && body.trailers === undefined;
+        const size = end - start;
+        end = putChunkEnd(body.bytes, end, terminated);
+        start = putChunkSize(body.bytes, start, size);
+      }
+      if (!await wire.write(body.bytes, start, end)) return this.#connection.end();
+      next = body.pull();
+    }
+    if (!chunked || terminated) return;
+    const last = body.trailers === undefined ? LAST_CHUNK : trailerSection(body.trailers);
+    if (!await wire.write(last, 0, last.length)) this.#connection.end();
   }
 
   #claim(): void {
@@ -127,96 +164,37 @@ export class RawExchange implements Exchange {
     return { length: undefined, dropLength: body.length < 0, connection };
   }
 
-  async #send(
-    head: ResponseHead,
-    framing: AnswerFraming,
-    body: Body,
-    chunked: boolean,
-  ): Promise<void> {
-    const { wire } = this.#connection;
-    const pulled = body.pull();
-    let more: boolean;
-    if (pulled === true) {
-      if (!await this.#writeFirst(head, framing, body, chunked)) return this.#broken();
-      if (body.done && body.trailers === undefined) {
-        body.pull();
-        return;
-      }
-      const next = body.pull();
-      more = typeof next === "boolean" ? next : await next;
-    } else {
-      if (!await this.#writeHead(head, framing)) return this.#broken();
-      more = typeof pulled === "boolean" ? pulled : await pulled;
-    }
-    let ended = false;
-    while (more) {
-      let { start, end } = body;
-      if (chunked) {
-        ended = body.done && body.trailers === undefined;
-        const size = end - start;
-        end = putChunkEnd(body.bytes, end, ended);
-        start = putChunkSize(body.bytes, start, size);
-      }
-      if (!await wire.write(body.bytes, start, end)) return this.#broken();
-      const next = body.pull();
-      more = typeof next === "boolean" ? next : await next;
-    }
-    if (!chunked || ended) return;
-    const last = body.trailers === undefined ? LAST_CHUNK : trailerSection(body.trailers);
-    if (!await wire.write(last, 0, last.length)) this.#broken();
-  }
-
   /** Head and first window in one write where that costs less than two. */
-  async #writeFirst(
+  #writeFirst(
     head: ResponseHead,
     framing: AnswerFraming,
     body: Body,
     chunked: boolean,
   ): Promise<boolean> {
     const { wire } = this.#connection;
-    let size = buildHead(head, framing);
-    let { start, end } = body;
+    const size = buildHead(head, framing);
+    let { bytes, start, end } = body;
     const data = end - start;
     const last = body.done && body.trailers === undefined;
     const prefix = chunked ? chunkSizeLength(data) : 0;
-    if (body.bytes === head.bytes && start - prefix >= size) {
-      // The window lies behind the received head: the new head takes its place.
-      if (chunked) {
-        end = putChunkEnd(body.bytes, end, last);
-        start = putChunkSize(body.bytes, start, data);
-      }
-      body.bytes.set(scratch.subarray(0, size), start - size);
-      return await wire.write(body.bytes, start - size, end);
-    }
-    const fits = data <= COPY_LIMIT;
-    const out = new Uint8Array(size + (fits ? data + 2 * WINDOW_ROOM : 0));
-    out.set(scratch.subarray(0, size));
-    if (!fits) {
-      if (!await wire.write(out, 0, size)) return false;
-      if (chunked) {
-        end = putChunkEnd(body.bytes, end, last);
-        start = putChunkSize(body.bytes, start, data);
-      }
-      return await wire.write(body.bytes, start, end);
+    if (bytes !== head.bytes || start - prefix < size) {
+      // The window lies elsewhere, or the new head is too long to stand before it.
+      bytes = new Uint8Array(size + prefix + data + WINDOW_ROOM);
+      start = size + prefix;
+      bytes.set(body.bytes.subarray(body.start, end), start);
+      end = start + data;
     }
     if (chunked) {
-      size += prefix;
-      putChunkSize(out, size, data);
+      end = putChunkEnd(bytes, end, last);
+      start = putChunkSize(bytes, start, data);
     }
-    out.set(body.bytes.subarray(start, end), size);
-    size += data;
-    if (chunked) size = putChunkEnd(out, size, last);
-    return await wire.write(out, 0, size);
+    copy(bytes, start - size, scratch, 0, size);
+    return wire.write(bytes, start - size, end);
   }
 
   #writeHead(head: ResponseHead, framing: AnswerFraming): Promise<boolean> {
     const size = buildHead(head, framing);
     return this.#connection.wire.write(scratch.slice(0, size), 0, size);
-  }
-
-  /** The client takes no more. */
-  #broken(): void {
-    this.#connection.end();
   }
 }
 

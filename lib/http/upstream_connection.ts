@@ -63,6 +63,8 @@ export class UpstreamConnection implements Watched, Source {
   out: Uint8Array = new Uint8Array(FIRST_OUT);
 
   bytes: Uint8Array = new Uint8Array(HEADROOM + DATA + WINDOW_ROOM);
+  /** All of `bytes` that may be read into; most reads are into this. */
+  #view = this.bytes.subarray(HEADROOM, HEADROOM + DATA);
   from = HEADROOM;
   to = HEADROOM;
 
@@ -74,6 +76,8 @@ export class UpstreamConnection implements Watched, Source {
   #timedOut = false;
   #pending: Promise<number> | undefined;
   #grown = false;
+  #method = "";
+  #limits = { header_bytes: 0, headers: 0 };
 
   constructor(conn: Deno.Conn, sweeper: Sweeper) {
     this.#sweeper = sweeper;
@@ -103,28 +107,37 @@ export class UpstreamConnection implements Watched, Source {
    * Reads the next answer head (interim or final) and sets up the body.
    * @param method of the request: HEAD has no body
    */
-  async readHead(
+  readHead(
     method: string,
     limits: { header_bytes: number; headers: number },
   ): Promise<ResponseHead | NoAnswer> {
+    this.#method = method;
+    this.#limits = limits;
+    this.head.reset(this.bytes, this.from, limits.header_bytes, limits.headers);
+    if (this.from === this.to) return this.#moreHead().then(this.#onHeadBytes);
+    return Promise.resolve(this.#feedHead());
+  }
+
+  readonly #onHeadBytes = (
+    count: number,
+  ): ResponseHead | NoAnswer | Promise<ResponseHead | NoAnswer> => {
+    if (count > 0) return this.#feedHead();
+    this.reason = this.#timedOut ? "no answer in time" : "the connection was closed";
+    return this.#timedOut ? "timeout" : "closed";
+  };
+
+  #feedHead(): ResponseHead | NoAnswer | Promise<ResponseHead | NoAnswer> {
     const { head } = this;
-    head.reset(this.bytes, this.from, limits.header_bytes, limits.headers);
-    let status = this.from === this.to ? MORE : head.feed(this.to);
-    while (status === MORE) {
-      if (await this.#moreHead() <= 0) {
-        this.reason = this.#timedOut ? "no answer in time" : "the connection was closed";
-        return this.#timedOut ? "timeout" : "closed";
-      }
-      this.answered = true;
-      status = head.feed(this.to);
-    }
+    const status = head.feed(this.to);
+    if (status === MORE) return this.#moreHead().then(this.#onHeadBytes);
     if (status !== COMPLETE) {
       this.reason = head.reason;
       return "garbage";
     }
     this.from = head.at + head.size;
     this.#awaiting = head.status < 200 && head.status !== 101 ? this.#sweeper.now : -1;
-    this.body.reset(framingOf(head, method), 0, limits.header_bytes, limits.headers);
+    const { header_bytes, headers } = this.#limits;
+    this.body.reset(framingOf(head, this.#method), 0, header_bytes, headers);
     return head;
   }
 
@@ -142,9 +155,9 @@ export class UpstreamConnection implements Watched, Source {
     this.from = this.to = HEADROOM;
     if (this.#grown) {
       this.#grown = false;
-      this.bytes = new Uint8Array(HEADROOM + DATA + WINDOW_ROOM);
+      this.#setBuffer(new Uint8Array(HEADROOM + DATA + WINDOW_ROOM));
     }
-    this.#read().then(this.#whileIdle);
+    this.#read();
     return true;
   }
 
@@ -191,20 +204,22 @@ export class UpstreamConnection implements Watched, Source {
   }
 
   #read(): Promise<number> {
-    return this.#pending ??= this.wire
-      .read(this.bytes.subarray(this.to, this.bytes.length - WINDOW_ROOM))
-      .then(this.#arrived);
+    if (this.#pending !== undefined) return this.#pending;
+    const view = this.to === HEADROOM
+      ? this.#view
+      : this.bytes.subarray(this.to, this.bytes.length - WINDOW_ROOM);
+    return this.#pending = this.wire.read(view, this.#arrived);
   }
 
   readonly #arrived = (count: number): number => {
     this.#pending = undefined;
-    if (count > 0) this.to += count;
-    return count;
-  };
-
-  /** Anything that happens to an idle connection makes it useless: an end, or unasked bytes. */
-  readonly #whileIdle = (): void => {
+    if (count > 0) {
+      this.to += count;
+      this.answered = true;
+    }
+    // Anything that happens to an idle connection makes it useless: an end, or unasked bytes.
     if (this.#idle) this.#spoil();
+    return count;
   };
 
   #spoil(): void {
@@ -214,12 +229,17 @@ export class UpstreamConnection implements Watched, Source {
     tell?.();
   }
 
+  #setBuffer(bytes: Uint8Array): void {
+    this.bytes = bytes;
+    this.#view = bytes.subarray(HEADROOM, bytes.length - WINDOW_ROOM);
+  }
+
   #grow(): void {
     const { from, to } = this;
     const target = from > HEADROOM ? this.bytes : new Uint8Array(this.bytes.length * 2);
     target.set(this.bytes.subarray(from, to), HEADROOM);
     this.#grown ||= target !== this.bytes;
-    this.bytes = target;
+    this.#setBuffer(target);
     this.from = HEADROOM;
     this.to = HEADROOM + to - from;
     this.head.moved(target, HEADROOM);

@@ -9,6 +9,8 @@
 import type { Sweeper } from "./sweeper.ts";
 
 const NOT_WRITING = -1;
+const NOTHING = new Uint8Array(0);
+const NOT_WRITTEN = Promise.resolve(false);
 
 /** A socket and how long its current write has been waiting. */
 export class Wire {
@@ -20,6 +22,8 @@ export class Wire {
   readonly #conn: Deno.Conn;
   readonly #sweeper: Sweeper;
   #writingSince = NOT_WRITING;
+  /** What the current write has left. */
+  #view: Uint8Array = NOTHING;
 
   constructor(conn: Deno.Conn, sweeper: Sweeper) {
     this.#conn = conn;
@@ -28,33 +32,46 @@ export class Wire {
     if ("setNoDelay" in conn) noDelay(conn as Deno.TcpConn);
   }
 
-  /** Reads once. @returns the count; 0: the peer ended; -1: broken. */
-  read(view: Uint8Array): Promise<number> {
-    return this.#conn.read(view).then(countOf, broken);
+  /**
+   * Reads once. `arrived` sees the result before the caller does, without a further promise.
+   * @returns the count; 0: the peer ended; -1: broken
+   */
+  read(view: Uint8Array, arrived?: (count: number) => number): Promise<number> {
+    const read = this.#conn.read(view);
+    if (arrived === undefined) return read.then(countOf, broken);
+    return read.then((count) => arrived(count ?? 0), () => arrived(-1));
   }
 
-  /** Writes all of `bytes[start, end)`. @returns false when the peer is gone. */
-  async write(bytes: Uint8Array, start: number, end: number): Promise<boolean> {
+  /**
+   * Writes all of `bytes[start, end)`; one write at a time.
+   * @returns false when the peer is gone
+   */
+  write(bytes: Uint8Array, start: number, end: number): Promise<boolean> {
     this.taken = 0;
-    if (this.closed) return false;
+    if (this.closed) return NOT_WRITTEN;
     this.#writingSince = this.#sweeper.now;
-    try {
-      let at = start;
-      do {
-        at += await this.#conn.write(
-          at === 0 && end === bytes.length ? bytes : bytes.subarray(at, end),
-        );
-        this.taken = at - start;
-        this.progress = this.#writingSince = this.#sweeper.now;
-      } while (at < end);
-      return true;
-    } catch {
-      // Reset, closed, timed out: to the caller it is all the same, nobody takes these bytes.
-      return false;
-    } finally {
-      this.#writingSince = NOT_WRITING;
-    }
+    this.#view = start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end);
+    // Nearly every write is taken whole: no async function, one promise.
+    return this.#conn.write(this.#view).then(this.#wrote, this.#failed);
   }
+
+  readonly #wrote = (count: number): boolean | Promise<boolean> => {
+    this.taken += count;
+    this.progress = this.#sweeper.now;
+    if (count < this.#view.length) {
+      this.#writingSince = this.progress;
+      this.#view = this.#view.subarray(count);
+      return this.#conn.write(this.#view).then(this.#wrote, this.#failed);
+    }
+    this.#writingSince = NOT_WRITING;
+    return true;
+  };
+
+  /** Reset, closed, timed out: to the caller it is all the same, nobody takes these bytes. */
+  readonly #failed = (): boolean => {
+    this.#writingSince = NOT_WRITING;
+    return false;
+  };
 
   /** True when a write has been waiting for `limit` milliseconds (0: never). */
   stalled(now: number, limit: number): boolean {
