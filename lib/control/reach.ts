@@ -57,7 +57,7 @@ function ownerOf(path: string): string {
   for (let at = path;; at = dirname(at)) {
     try {
       const { uid, gid, mode } = Deno.lstatSync(at);
-      const bits = (mode! & 0o7777).toString(8);
+      const bits = (mode! & 0o7777).toString(8).padStart(3, "0");
       const what = at === path ? "it" : `"${at}"`;
       return `${what} belongs to uid ${uid}, gid ${gid}, mode ${bits}`;
     } catch (error) {
