@@ -66,6 +66,7 @@ export class Daemon implements AsyncDisposable {
   /** To the proxy: a connection for each request. */
   readonly #visitor = Deno.createHttpClient({ poolMaxIdlePerHost: 0 });
   readonly #logName: string;
+  readonly #program: string[];
   #child: Deno.ChildProcess | undefined;
   #ended: Promise<DaemonEnd> | undefined;
   #running = false;
@@ -79,6 +80,7 @@ export class Daemon implements AsyncDisposable {
   constructor(options: DaemonOptions, logName: string) {
     this.#options = options;
     this.#logName = logName;
+    this.#program = options.program ?? supervisor();
     this.port = freePort();
     this.socket = this.path("run", "control.sock");
     this.configFile = this.path("supervisor.yaml");
@@ -136,24 +138,21 @@ export class Daemon implements AsyncDisposable {
    */
   async start(...args: string[]): Promise<void> {
     this.launch(...args);
-    const dead = this.#ended!.then(({ code, signal }) => {
-      throw new Error(`the daemon ended (code ${code}, ${signal}) instead of getting ready:
-${this.output()}`);
+    const state = await until("the daemon's control socket", async () => {
+      if (!this.#running) return "ended";
+      return await this.#answers() ? "ready" : undefined;
     });
-    const ready = until("the daemon's control socket", () => this.#answers());
-    try {
-      await Promise.race([ready, dead]);
-    } finally {
-      // Whichever came second has nothing to say any more.
-      ready.catch(() => {});
-      dead.catch(() => {});
-    }
+    if (state === "ready") return;
+    const { code, signal } = await this.ended();
+    throw new Error(
+      `the daemon ended (code ${code}, signal ${signal}) instead of getting ready:\n${this.output()}`,
+    );
   }
 
   /** Starts `serve` without waiting for it. */
   launch(...args: string[]): void {
     if (this.#running) throw new Error("the daemon runs already");
-    const argv = [...supervisor(), "serve", ...(this.#options.args ?? []), ...args];
+    const argv = [...this.#program, "serve", ...(this.#options.args ?? []), ...args];
     const child = new Deno.Command("/bin/sh", {
       args: ["-c", 'exec "$@" >>"$OUT" 2>&1', "sh", ...argv],
       cwd: this.dir,
@@ -189,7 +188,7 @@ ${this.output()}`);
 
   /** Runs a command of the program in the scratch directory. */
   async cli(...args: string[]): Promise<CommandResult> {
-    return await this.run([...supervisor(), ...args]);
+    return await this.run([...this.#program, ...args]);
   }
 
   /** Runs any command with the daemon's environment. */

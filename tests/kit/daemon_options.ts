@@ -26,6 +26,8 @@ export type Configuration = Yaml | string;
 /** What to start. */
 export interface DaemonOptions {
   config: Configuration | ((place: Place) => Configuration);
+  /** Another command line than the program under test. */
+  program?: string[];
   /** More files of the scratch directory. */
   files?: Record<string, string>;
   /** Added to the environment of every command and daemon. */
