@@ -3,50 +3,29 @@
  *
  * What happens when something fails:
  *
- * | failure in            | what is left                                                          |
- * | --------------------- | --------------------------------------------------------------------- |
- * | ports, templates      | nothing was started                                                   |
- * | a start or a probe    | the new release and services it started are stopped; old one untouched |
- * | a port a stranger took | the same, then again with other ports, PORT_TRIES times               |
- * | the daemon's end      | as a failed start                                                     |
- * | a singleton, after    | live with errors; the singleton is retried under its policy           |
- * | the history file      | live with errors: a restart would bring back the release before       |
+ * | failure in         | what is left                                                           |
+ * | ------------------ | ---------------------------------------------------------------------- |
+ * | build (build.ts)   | the old release, untouched                                             |
+ * | the history file   | live with errors: a restart would bring back the release before        |
+ * | a singleton, after | live with errors; the singleton is retried under its policy            |
  *
  * Invariant: up to the synchronous block nothing of the old release is touched; after it nothing of
  * the new one is undone.
  */
 
-import type { Config, ProcessConfig } from "../config/config.ts";
+import type { ProcessConfig } from "../config/config.ts";
 import { stamp } from "../core/clock.ts";
 import { Failure, messageOf } from "../core/failure.ts";
 import type { Draining } from "../core/gate.ts";
-import type { StartReason } from "../process/types.ts";
-import { type Fleet, releaseDirectory } from "./fleet.ts";
-import { ofRelease, type Release, STAY } from "./release.ts";
+import { build, type Built, reasonOf } from "./build.ts";
+import { type Fleet, releaseDirectory, standingProcesses } from "./fleet.ts";
+import type { Order, Tell } from "./order.ts";
+import type { Release } from "./release.ts";
+import { releaseIdFor } from "./release_id.ts";
 import { retire } from "./retire.ts";
-import type { Slot } from "./slot.ts";
-import { startInOrder } from "./start_in_order.ts";
-import { startOrder } from "./start_order.ts";
-import type { DeployResult, Progress } from "./types.ts";
+import type { DeployResult } from "./types.ts";
 
-/** Times a release is built anew because a stranger took one of its ports. */
-const PORT_TRIES = 3;
-
-/** What shall be live. */
-export interface Order {
-  kind: "deploy" | "rollback" | "reload" | "restore";
-  release_path: string;
-  release_id?: string;
-  revision?: string;
-  /** The deploy that brought this code, when it is not this one. */
-  lineage?: string;
-  /** The configuration to build with; it becomes the one in force with the swap. */
-  config: Config;
-  /** Singletons and services to replace although the release does not need it (changed by reload). */
-  replace?: ReadonlySet<string>;
-  /** Runs inside the synchronous block. */
-  adopt: () => void;
-}
+export type { Order, Tell } from "./order.ts";
 
 /** A deploy that is live. */
 export interface Deployed {
@@ -54,9 +33,6 @@ export interface Deployed {
   /** Resolves when the old release is stopped. */
   retired: Promise<void>;
 }
-
-/** Tells how far a deploy is. */
-export type Tell = (step: Progress["step"], message: string) => void;
 
 /** @throws Failure; the old release then serves on as if nothing had been. */
 export async function deploy(
@@ -68,7 +44,7 @@ export async function deploy(
   const { clock, emit } = fleet.ground;
   const began = clock.now();
   const path = releaseDirectory(order.release_path);
-  const asked = order.release_id ?? order.revision ?? timestampId(clock.wall());
+  const asked = order.release_id ?? releaseIdFor(order.revision, clock.wall());
   const id = fleet.unusedId(asked);
   const release = fleet.make({
     release_id: id,
@@ -86,16 +62,13 @@ export async function deploy(
   });
   tell("started", `release ${id} from ${path}`);
 
-  const services: Slot[] = [];
-  const forgotten = fleet.releases.find((one) => one.release_id === id);
-  fleet.list(release);
-  let generations: unknown[];
+  const unlist = fleet.list(release);
+  let built: Built;
   try {
-    generations = await build(fleet, release, services, order, tell, signal);
-    signal.throwIfAborted();
-    release.checkAlive();
+    built = await build(fleet, release, order, tell, signal);
   } catch (error) {
-    await undo(fleet, release, services, forgotten);
+    release.become("failed");
+    unlist();
     const failure = explain(error, id);
     emit("deploy_failed", {
       release: id,
@@ -108,10 +81,11 @@ export async function deploy(
 
   const previous = fleet.active;
   const switching = clock.now();
-  const drainings = fleet.intakes.map((intake, index) => intake.swap(generations[index]));
-  release.generations = generations;
+  const drainings = fleet.intakes.map((intake, index) => intake.swap(built.generations[index]));
+  release.generations = built.generations;
   release.become("active");
   fleet.active = release;
+  fleet.wanted = undefined;
   order.adopt();
   const switched = Number((clock.now() - switching).toFixed(3));
 
@@ -119,11 +93,13 @@ export async function deploy(
   const live = Math.round(clock.now() - began);
   tell("live", `${id} is live in ${(live / 1000).toFixed(1)} s`);
   const retired = retireOld(fleet, previous, drainings, tell);
-  const errors = await replaceStanding(fleet, release, order, tell);
+  fleet.standing.redefine(order.config, release, release.ports);
+  // Before anything that takes time: a daemon that dies from now on shall bring this release back.
   const unsaved = await fleet.save();
-  if (unsaved !== undefined) {
-    errors.push(`${unsaved.message}; a restart of the daemon would bring back the release before`);
-  }
+  const errors = unsaved === undefined
+    ? []
+    : [`${unsaved.message}; a restart of the daemon would bring back the release before`];
+  errors.push(...await replaceStanding(fleet, release, order, built, tell, signal));
   emit("deploy_finished", { release: id, ms: Math.round(clock.now() - began), errors });
   const result: DeployResult = {
     status: errors.length === 0 ? "success" : "partial",
@@ -135,109 +111,6 @@ export async function deploy(
     errors,
   };
   return { result, retired };
-}
-
-/** Starts and proves everything of the release. @returns the generation of each intake */
-async function build(
-  fleet: Fleet,
-  release: Release,
-  services: Slot[],
-  order: Order,
-  tell: Tell,
-  signal: AbortSignal,
-): Promise<unknown[]> {
-  const taken = new Set<number>();
-  await clearOrphans(fleet, order.config);
-  for (let attempt = 1;; attempt++) {
-    try {
-      const missing = prepareServices(fleet, order, release);
-      services.push(...missing);
-      release.prepare(fleet.standing.ports, taken);
-      const started = start(release, missing, order, tell, signal);
-      const built = fleet.intakes.map((intake) => intake.build(release, signal));
-      const [generations] = await Promise.all([Promise.all(built), started]);
-      return generations;
-    } catch (error) {
-      const port = takenPort(error);
-      if (port === undefined || attempt === PORT_TRIES) throw error;
-      taken.add(port);
-      await takeBack(fleet, release, services);
-      fleet.ground.emit("port_retry", {
-        process: String((error as Failure).detail?.process),
-        release: release.release_id,
-        port,
-        attempt,
-      });
-      tell("building", `port ${port} was taken by another program; trying with others`);
-    }
-  }
-}
-
-/** What must not run beside the release that is about to start. Singletons are cleared by their turn. */
-async function clearOrphans(fleet: Fleet, config: Config): Promise<void> {
-  const ids = config.processes.filter((one) => one.policy !== "singleton").map((one) => one.id);
-  await Promise.all(ids.map((id) => fleet.ground.orphans.clearFor(id)));
-}
-
-function prepareServices(fleet: Fleet, order: Order, release: Release): Slot[] {
-  return order.config.processes
-    .filter((process) => process.policy === "service" && !ofRelease(process))
-    .map((process) => fleet.standing.prepare(process, order.config, release))
-    .filter((slot) => slot !== undefined);
-}
-
-/** Runs the start plan over the release's own processes and the services it found missing. */
-async function start(
-  release: Release,
-  services: readonly Slot[],
-  order: Order,
-  tell: Tell,
-  signal: AbortSignal,
-): Promise<void> {
-  const { clock } = release.ground;
-  const reason: StartReason = order.kind === "rollback" ? "deploy" : order.kind;
-  const mine = (process: ProcessConfig) =>
-    ofRelease(process) || services.some((slot) => slot.id === process.id);
-  const plan = startOrder(order.config.processes.filter(mine));
-  await startInOrder(plan, (id) => {
-    const began = clock.now();
-    tell("building", `starting ${id}`);
-    const service = services.find((slot) => slot.id === id);
-    const starting = service === undefined
-      ? release.begin(id, reason, signal)
-      : beginService(service, reason, signal);
-    const healthy = starting.healthy.then(() => {
-      const port = service?.port ?? release.ports.get(id);
-      const seconds = ((clock.now() - began) / 1000).toFixed(1);
-      tell("proving", `${id} is up${port === undefined ? "" : ` on port ${port}`} (${seconds} s)`);
-    });
-    return { started: starting.started, healthy };
-  });
-}
-
-function beginService(slot: Slot, reason: StartReason, signal: AbortSignal) {
-  const healthy = slot.start(reason, { supervise: false, stay: STAY, signal });
-  const started = slot.process.identity === undefined ? healthy : Promise.resolve();
-  return { started, healthy };
-}
-
-/** Stops what a failed build started. What outlives SIGKILL is reported by its own event. */
-async function takeBack(fleet: Fleet, release: Release, services: Slot[]): Promise<void> {
-  await Promise.all([release.stop(), ...services.map((slot) => fleet.standing.undo(slot))]);
-  services.length = 0;
-  release.clear();
-}
-
-async function undo(
-  fleet: Fleet,
-  release: Release,
-  services: Slot[],
-  forgotten: Release | undefined,
-): Promise<void> {
-  await takeBack(fleet, release, services);
-  release.become("failed");
-  fleet.unlist(release);
-  if (forgotten !== undefined) fleet.list(forgotten);
 }
 
 /** Drains and stops the release that was live, in the background. */
@@ -258,43 +131,52 @@ async function replaceStanding(
   fleet: Fleet,
   release: Release,
   order: Order,
+  { services }: Built,
   tell: Tell,
+  signal: AbortSignal,
 ): Promise<string[]> {
+  const { standing } = fleet;
   const errors: string[] = [];
-  const { config } = order;
-  const configured = new Set(
-    config.processes.filter((one) => !ofRelease(one)).map((one) => one.id),
-  );
-  for (const slot of fleet.standing.slots) {
-    if (configured.has(slot.id)) continue;
-    const left = await fleet.standing.remove(slot.id);
+  const configured = standingProcesses(order.config);
+  for (const slot of standing.slots) {
+    if (configured.some((process) => process.id === slot.id)) continue;
+    const left = await standing.remove(slot.id);
     if (left !== undefined) errors.push(left.message);
   }
-  for (const process of config.processes.filter((one) => !ofRelease(one))) {
-    if (process.policy === "service" && !order.replace?.has(process.id)) continue;
-    tell("singletons", `replacing ${process.id}`);
+  const isNew = (id: string) => services.some((slot) => slot.id === id);
+  for (const process of inTurn(configured)) {
+    const { id, policy } = process;
+    if (policy === "service" && (isNew(id) || !order.replace?.has(id))) continue;
+    tell("singletons", `replacing ${id}`);
     try {
-      const reason = order.kind === "rollback" ? "deploy" : order.kind;
-      await fleet.standing.replace(process, config, release, release.ports, reason);
+      signal.throwIfAborted();
+      const { ports } = release;
+      await standing.replace(process, order.config, release, ports, reasonOf(order), signal);
     } catch (error) {
-      errors.push(`"${process.id}" does not run: ${messageOf(error)}`);
+      errors.push(`"${id}" does not run: ${messageOf(error)}`);
     }
   }
+  standing.unplan();
   return errors;
 }
 
-/** The port a stranger holds, when that is why a start failed. */
-function takenPort(error: unknown): number | undefined {
-  if (!(error instanceof Failure) || error.detail?.port_taken !== true) return undefined;
-  return typeof error.detail.port === "number" ? error.detail.port : undefined;
+/** What others depend on comes before them; otherwise the order of the file. */
+function inTurn(processes: readonly ProcessConfig[]): ProcessConfig[] {
+  const sorted = new Set<ProcessConfig>();
+  const add = (process: ProcessConfig) => {
+    for (const id of Object.keys(process.depends_on)) {
+      const needed = processes.find((one) => one.id === id);
+      if (needed !== undefined && !sorted.has(needed)) add(needed);
+    }
+    sorted.add(process);
+  };
+  for (const policy of ["service", "singleton"]) {
+    processes.filter((one) => one.policy === policy).forEach(add);
+  }
+  return [...sorted];
 }
 
 function explain(error: unknown, id: string): Failure {
   if (error instanceof Failure) return error;
   return new Failure(`release "${id}" could not be started: ${messageOf(error)}`, { cause: error });
-}
-
-/** `20261121014830123`: UTC, to the millisecond. */
-function timestampId(wall: number): string {
-  return stamp(wall).replace(/\D/g, "");
 }

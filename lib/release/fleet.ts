@@ -1,12 +1,13 @@
 /**
  * All releases of one daemon and which of them is live.
  *
- * Invariants: at most one release is active; an id is unique among the listed releases; a release
- * leaves the list only when it is stopped, by the retention rule.
+ * Invariants: at most one release is active; an id is unique among the listed releases, which stand
+ * in the order in which they went live (whatever the wall clock did meanwhile); a release leaves the
+ * list only when it is stopped, by the retention rule, and never while it shall be brought back.
  */
 
 import type { Config, ProcessConfig } from "../config/config.ts";
-import type { Timer } from "../core/clock.ts";
+import { stamp, type Timer } from "../core/clock.ts";
 import { Exit, Failure, messageOf } from "../core/failure.ts";
 import type { Ground } from "./ground.ts";
 import type { History, Remembered } from "./history.ts";
@@ -17,10 +18,16 @@ import type { ReleaseRecord } from "./types.ts";
 
 /** The releases, the intakes they serve, and what outlives them. */
 export class Fleet {
-  /** Oldest first. */
+  /** In the order in which they went live; one that is being started is the last. */
   readonly releases: Release[] = [];
   active: Release | undefined;
-  readonly #scale: Map<string, number>;
+  /**
+   * Id of the release that was live when the daemon before this one ended, until it, or anything
+   * else, is live: as long it is the one to bring back, whatever else is saved meanwhile.
+   */
+  wanted: string | undefined;
+  /** Counts set by hand, and the configured one they took the place of. */
+  readonly #scale = new Map<string, { count: number; configured: number }>();
   #expiry: Timer | undefined;
 
   /** @param config the configuration in force */
@@ -33,10 +40,18 @@ export class Fleet {
     remembered: Remembered,
     public config: Config,
   ) {
-    this.#scale = new Map(Object.entries(remembered.scale));
-    for (const record of remembered.releases) {
-      if (record.release_id === remembered.live?.release_id) continue;
-      this.releases.push(this.make({ ...record, state: "stopped" }, config));
+    for (const [id, count] of Object.entries(remembered.scale)) {
+      const process = config.processes.find((one) => one.id === id);
+      if (process !== undefined) this.setCount(process, count);
+    }
+    const { live, releases } = remembered;
+    this.wanted = live?.release_id;
+    const isListed = releases.some((record) => record.release_id === this.wanted);
+    const now = stamp(ground.clock.wall());
+    for (const record of live === null || isListed ? releases : [...releases, live]) {
+      // What was alive when the daemon died has no such stamp, and its age counts from now.
+      const stopped_at = record.stopped_at ?? now;
+      this.releases.push(this.make({ ...record, state: "stopped", stopped_at }, config));
     }
   }
 
@@ -45,18 +60,23 @@ export class Fleet {
     return new Release(record, config, this.ground, (process) => this.count(process));
   }
 
-  /** How many copies of a process run: what `scale` said, else the configuration. */
-  count(process: ProcessConfig): number {
-    return this.#scale.get(process.id) ?? process.replicas;
+  /**
+   * How many copies of a process run: what `scale` said, else the configuration. A count that was
+   * configured since takes what `scale` said away.
+   */
+  count({ id, policy, replicas }: ProcessConfig): number {
+    const override = this.#scale.get(id);
+    const scalable = policy === "proxied" || policy === "companion";
+    return scalable && override?.configured === replicas ? override.count : replicas;
   }
 
   /** Overrides a replica count; the configured count takes the override away. */
-  setCount(process: ProcessConfig, count: number): void {
-    if (count === process.replicas) this.#scale.delete(process.id);
-    else this.#scale.set(process.id, count);
+  setCount({ id, replicas }: ProcessConfig, count: number): void {
+    if (count === replicas) this.#scale.delete(id);
+    else this.#scale.set(id, { count, configured: replicas });
   }
 
-  /** Takes an override away: the configured count was changed since. */
+  /** Takes an override away: the configured count was changed since, or the process removed. */
   forgetCount(id: string): void {
     this.#scale.delete(id);
   }
@@ -83,11 +103,21 @@ export class Fleet {
     }
   }
 
-  /** Lists a release; a stopped one of the same id makes room. */
-  list(release: Release): void {
+  /**
+   * Lists a release as the last; a stopped one of the same id makes room.
+   * @returns takes it off the list again, and gives the other one its place back
+   */
+  list(release: Release): () => void {
     const index = this.releases.findIndex((one) => one.release_id === release.release_id);
-    if (index >= 0) this.releases.splice(index, 1);
+    const old = index < 0 ? undefined : this.releases.splice(index, 1)[0];
+    const behind = this.releases[index];
     this.releases.push(release);
+    return () => {
+      this.unlist(release);
+      if (old === undefined) return;
+      const place = this.releases.indexOf(behind);
+      this.releases.splice(place < 0 ? this.releases.length : place, 0, old);
+    };
   }
 
   /** Takes a release off the list. */
@@ -110,11 +140,11 @@ export class Fleet {
       }
       return release;
     }
-    const lineage = this.active?.record.lineage;
-    const earlier = this.releases
-      .filter((one) => one.record.activated_at !== undefined && one.record.lineage !== lineage)
-      .sort((a, b) => a.record.activated_at! < b.record.activated_at! ? -1 : 1);
-    const target = earlier.at(-1);
+    const current = this.active ?? this.releases.find((one) => one.release_id === this.wanted);
+    const lineage = current?.record.lineage;
+    const target = this.releases.findLast((one) =>
+      one.record.activated_at !== undefined && one.record.lineage !== lineage
+    );
     if (target !== undefined) return target;
     throw new Failure("there is no earlier release to go back to", {
       fix: this.active === undefined ? "deploy one" : "deploy another release first",
@@ -125,11 +155,13 @@ export class Fleet {
   retain(): void {
     const { keep, max_age } = this.config.release_retention;
     const now = this.ground.clock.wall();
-    const stopped = this.releases.filter((one) => one.state === "stopped")
-      .sort((a, b) => (a.record.stopped_at ?? "") < (b.record.stopped_at ?? "") ? 1 : -1);
+    const stopped = this.releases
+      .filter((one) => one.state === "stopped" && one.release_id !== this.wanted)
+      .reverse()
+      .sort((a, b) => stoppedAt(b) - stoppedAt(a));
     let next: number | undefined;
     for (const [position, release] of stopped.entries()) {
-      const left = max_age === 0 ? 1 : Date.parse(release.record.stopped_at ?? "") + max_age - now;
+      const left = max_age === 0 ? 1 : stoppedAt(release) + max_age - now;
       if (position < keep && left > 0) {
         if (max_age > 0) next = Math.min(next ?? left, left);
         continue;
@@ -147,10 +179,11 @@ export class Fleet {
   /** Writes the history. @returns the failure, which is also an event; never throws. */
   async save(): Promise<Failure | undefined> {
     const listed = this.releases.filter((one) => one.record.activated_at !== undefined);
+    const live = this.active ?? this.releases.find((one) => one.release_id === this.wanted);
     const remembered: Remembered = {
-      live: this.active?.record ?? null,
+      live: live?.record ?? null,
       releases: listed.map((one) => one.record),
-      scale: Object.fromEntries(this.#scale),
+      scale: Object.fromEntries([...this.#scale].map(([id, { count }]) => [id, count])),
     };
     try {
       await this.history.write(remembered);
@@ -188,6 +221,10 @@ export function releaseDirectory(path: string): string {
   throw new Failure(`the release path "${path}" is not a directory`, {
     fix: "pass the directory of the prepared release",
   });
+}
+
+function stoppedAt({ record }: Release): number {
+  return Date.parse(record.stopped_at ?? "");
 }
 
 /** Processes of a configuration that outlive releases. */

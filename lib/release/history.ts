@@ -6,8 +6,8 @@
  * old or the new history and never half of one. No secrets, no environment, no commands.
  */
 
-import { Failure, messageOf } from "../core/failure.ts";
-import { atomicWrite } from "../os/files.ts";
+import { Failure } from "../core/failure.ts";
+import { atomicWrite, readTextIfAny } from "../os/files.ts";
 import type { ReleaseRecord } from "./types.ts";
 
 /** What is kept. */
@@ -38,15 +38,8 @@ export class History {
    *   operator trusts to come back would be worse than not starting.
    */
   read(): Remembered {
-    let text: string;
-    try {
-      text = Deno.readTextFileSync(this.file);
-    } catch (error) {
-      if (error instanceof Deno.errors.NotFound) return NOTHING;
-      throw new Failure(`cannot read the release history "${this.file}": ${messageOf(error)}`, {
-        cause: error,
-      });
-    }
+    const text = readTextIfAny(this.file);
+    if (text === undefined) return NOTHING;
     const content = parse(text);
     if (content === undefined) {
       throw new Failure(`the release history "${this.file}" is not a file of this program`, {
@@ -59,7 +52,7 @@ export class History {
         { fix: "give each application its own state_dir" },
       );
     }
-    return { live: content.live, releases: content.releases, scale: content.scale ?? {} };
+    return { live: content.live, releases: content.releases, scale: content.scale };
   }
 
   /**
@@ -78,10 +71,22 @@ export class History {
 function parse(text: string): HistoryFile | undefined {
   try {
     const content = JSON.parse(text);
-    const usable = content?.format === 1 && typeof content.application === "string" &&
-      Array.isArray(content.releases);
-    return usable ? content : undefined;
+    return isHistory(content) ? content : undefined;
   } catch {
     return undefined; // Not JSON: the same answer as any other file that is not ours.
   }
+}
+
+function isHistory(content: Partial<HistoryFile> | null): content is HistoryFile {
+  return content?.format === 1 && typeof content.application === "string" &&
+    Array.isArray(content.releases) && content.releases.every(isRecord) &&
+    (content.live === null || isRecord(content.live)) &&
+    typeof content.scale === "object" && content.scale !== null &&
+    Object.values(content.scale).every((count) => Number.isInteger(count) && count >= 0);
+}
+
+/** Whether it holds what is acted on; the rest is only shown. */
+function isRecord(record: Partial<ReleaseRecord> | null | undefined): record is ReleaseRecord {
+  const { release_id, lineage, release_path, revision } = record ?? {};
+  return [release_id, lineage, release_path, revision].every((it) => typeof it === "string");
 }

@@ -2,12 +2,15 @@
  * The daemon-wide port table: which port belongs to which process copy.
  *
  * Invariant: a port is handed to one owner at a time, from its reservation until it is given back
- * when the owner's whole group is gone; it is never handed out while anything listens on it.
+ * when the owner's whole group is gone; reserve() never hands one out while anything listens on it.
  */
 
 import { Failure } from "../core/failure.ts";
 import type { PortRange } from "../config/config.ts";
 import type { PortState } from "../os/system.ts";
+
+/** Tries for a port that the system chooses; it never repeats itself this often unless nothing is free. */
+const EPHEMERAL_TRIES = 64;
 
 /** Whether a listener could be bound now (lib/os answers this). */
 export type PortProbe = (host: string, port: number) => PortState;
@@ -57,7 +60,17 @@ export class PortTable {
     throw noneFree(owner, range, host, { reserved, inUse, refused, sample }, this.#owners);
   }
 
-  /** Gives a port back; unknown ports are ignored, so that stopping twice is harmless. */
+  /**
+   * Reserves one port whoever listens on it now: for a process that can have no other and has to find
+   * out by itself. False: it is reserved already.
+   */
+  take(owner: string, port: number): boolean {
+    if (this.#owners.has(port)) return false;
+    this.#owners.set(port, owner);
+    return true;
+  }
+
+  /** Gives a port back. */
   release(port: number): void {
     this.#owners.delete(port);
   }
@@ -74,9 +87,6 @@ export class PortTable {
     });
   }
 }
-
-/** The system never repeats itself this often unless nothing is free. */
-const EPHEMERAL_TRIES = 64;
 
 function noneFree(
   owner: string,

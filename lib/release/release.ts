@@ -57,7 +57,7 @@ export class Release implements ReleaseContext {
     readonly record: ReleaseRecord,
     config: Config,
     readonly ground: Ground,
-    readonly count: (process: ProcessConfig) => number,
+    readonly count: (config: ProcessConfig) => number,
   ) {
     this.#config = config;
     this.upstreams = new UpstreamSet(record.release_id);
@@ -181,7 +181,7 @@ export class Release implements ReleaseContext {
 
   /** Stops the copies that `which` chooses, side by side. @returns what could not be stopped */
   async stop(
-    which: (process: ProcessConfig) => boolean = () => true,
+    which: (config: ProcessConfig) => boolean = () => true,
     options: StopOptions = {},
   ): Promise<Failure | undefined> {
     const chosen = this.slots.filter((slot) => which(slot.place.config));
