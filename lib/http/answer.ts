@@ -8,7 +8,8 @@
 import { latin1 } from "./bytes.ts";
 import type { Body, Exchange } from "./exchange.ts";
 import type { Fields } from "./fields.ts";
-import { REASONS, type RequestHead, ResponseHead } from "./head.ts";
+import { type RequestHead } from "./head.ts";
+import { REASONS, ResponseHead } from "./response_head.ts";
 
 /** Bytes in memory as a body: one window. */
 export class BytesBody implements Body {

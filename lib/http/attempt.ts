@@ -13,7 +13,7 @@ import { answer } from "./answer.ts";
 import { sameWord } from "./bytes.ts";
 import { BodyBroken, type Exchange } from "./exchange.ts";
 import { Kind } from "./fields.ts";
-import { ResponseHead } from "./head.ts";
+import { ResponseHead } from "./response_head.ts";
 import { putRequest, requestRoom } from "./put_request.ts";
 import type { ForwardSettings } from "./settings.ts";
 import { Tunnel } from "./tunnel.ts";
@@ -152,7 +152,7 @@ export class Attempt {
       upgrade: this.#upgrade,
       expect,
       chunked: body.length < 0,
-      host: `${this.#upstream.hostname}:${this.#upstream.port}`,
+      host: this.#upstream.authority,
     });
     size = upload.putFirst(out, size);
     // The write holds on to its bytes; a large buffer is not kept for the next request.

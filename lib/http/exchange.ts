@@ -9,7 +9,8 @@
  */
 
 import type { Fields } from "./fields.ts";
-import type { RequestHead, ResponseHead } from "./head.ts";
+import type { RequestHead } from "./head.ts";
+import type { ResponseHead } from "./response_head.ts";
 
 /** Bytes a front or an upstream keeps free before and after each window, for chunk framing. */
 export const WINDOW_ROOM = 16;

@@ -24,7 +24,8 @@ import {
 } from "./exchange.ts";
 import { COMPLETE, type Fields, Kind } from "./fields.ts";
 import type { Front, FrontHost, FrontOptions, Place } from "./front.ts";
-import { RequestHead, type ResponseHead } from "./head.ts";
+import { RequestHead } from "./head.ts";
+import { type ResponseHead } from "./response_head.ts";
 
 /** Deno.shutdown() can hang on half-sent heads; after a drain nobody waits longer for it. */
 const SHUTDOWN_MS = 5000;

@@ -126,15 +126,23 @@ export class Inbox {
   #read(end: number): Promise<number> {
     if (this.#pending !== undefined) return this.#pending;
     if (this.state !== 1) return Promise.resolve(this.state);
-    return this.#pending = this.#wire.read(this.bytes.subarray(this.to, end), this.#arrived);
+    const view = this.bytes.subarray(this.to, end);
+    return this.#pending = this.#wire.readInto(view, this.#arrived, this.#failed);
   }
 
-  readonly #arrived = (count: number): number => {
+  readonly #arrived = (count: number | null): number => {
     this.#pending = undefined;
-    if (count > 0) this.to += count;
-    else this.state = count;
+    if (count === null) this.state = count = 0;
+    else this.to += count;
     this.#onRead(count);
     return count;
+  };
+
+  readonly #failed = (): number => {
+    this.#pending = undefined;
+    this.state = -1;
+    this.#onRead(-1);
+    return -1;
   };
 
   /** Room for the rest of a head: to the front of the buffer first, then into a larger one. */

@@ -10,7 +10,8 @@ export {
 } from "./exchange.ts";
 export { forward, type ForwardHost } from "./forward.ts";
 export type { Front, FrontHost, FrontKind, FrontOptions, Place } from "./front.ts";
-export { RequestHead, ResponseHead } from "./head.ts";
+export { RequestHead } from "./head.ts";
+export { ResponseHead } from "./response_head.ts";
 export { Networks } from "./networks.ts";
 export { openFront } from "./open.ts";
 export { type ForwardSettings, forwardSettings, frontOptions } from "./settings.ts";

@@ -8,7 +8,7 @@
 
 import { copy, CR, latin1, LF, put, text } from "./bytes.ts";
 import { type Fields, Kind } from "./fields.ts";
-import { REASONS, type ResponseHead } from "./head.ts";
+import { REASONS, type ResponseHead } from "./response_head.ts";
 
 const HTTP_11 = latin1("HTTP/1.1");
 const CONNECTION_CLOSE = latin1("Connection: close\r\n");

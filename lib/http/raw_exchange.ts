@@ -10,7 +10,8 @@ import { chunkSizeLength, putChunkEnd, putChunkSize } from "./chunked.ts";
 import { copy } from "./bytes.ts";
 import type { Body, ByteTunnel, ClientAddress, Exchange } from "./exchange.ts";
 import { WINDOW_ROOM } from "./exchange.ts";
-import type { RequestHead, ResponseHead } from "./head.ts";
+import type { RequestHead } from "./head.ts";
+import type { ResponseHead } from "./response_head.ts";
 import { type AnswerFraming, putResponseHead, RESPONSE_EXTRA, trailerSection } from "./put_head.ts";
 import type { RawConnection } from "./raw_connection.ts";
 

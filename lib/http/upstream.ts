@@ -32,6 +32,8 @@ export class ConnectFailed extends Error {
 export class Upstream {
   /** Takes requests; the daemon clears it when the program ends or fails its probe. */
   ready = true;
+  /** What Host says to it when the client said nothing: `127.0.0.1:18182`. */
+  readonly authority: string;
   readonly #gate: Gate<Upstream>;
   readonly #host: UpstreamHost;
   readonly #sweeper: Sweeper;
@@ -45,6 +47,7 @@ export class Upstream {
     readonly port: number,
     host: UpstreamHost,
   ) {
+    this.authority = `${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`;
     this.#host = host;
     this.#sweeper = new Sweeper(host.clock);
     this.#gate = new Gate(host.clock);

@@ -16,7 +16,7 @@
 import { FramedBody, type Source } from "./framed_body.ts";
 import { COMPLETE, MORE } from "./fields.ts";
 import { Kind } from "./fields.ts";
-import { ResponseHead } from "./head.ts";
+import { ResponseHead } from "./response_head.ts";
 import { CHUNKED, UNTIL_CLOSE } from "./framed_body.ts";
 import type { Sweeper, Watched } from "./sweeper.ts";
 import { Wire } from "./wire.ts";
@@ -208,18 +208,23 @@ export class UpstreamConnection implements Watched, Source {
     const view = this.to === HEADROOM
       ? this.#view
       : this.bytes.subarray(this.to, this.bytes.length - WINDOW_ROOM);
-    return this.#pending = this.wire.read(view, this.#arrived);
+    return this.#pending = this.wire.readInto(view, this.#arrived, this.#failed);
   }
 
-  readonly #arrived = (count: number): number => {
+  readonly #arrived = (count: number | null): number => {
     this.#pending = undefined;
-    if (count > 0) {
-      this.to += count;
-      this.answered = true;
-    }
+    if (count === null) count = 0;
+    else this.answered = true;
+    this.to += count;
     // Anything that happens to an idle connection makes it useless: an end, or unasked bytes.
     if (this.#idle) this.#spoil();
     return count;
+  };
+
+  readonly #failed = (): number => {
+    this.#pending = undefined;
+    if (this.#idle) this.#spoil();
+    return -1;
   };
 
   #spoil(): void {

@@ -32,14 +32,21 @@ export class Wire {
     if ("setNoDelay" in conn) noDelay(conn as Deno.TcpConn);
   }
 
+  /** Reads once. @returns the count; 0: the peer ended; -1: broken. */
+  read(view: Uint8Array): Promise<number> {
+    return this.#conn.read(view).then(countOf, broken);
+  }
+
   /**
-   * Reads once. `arrived` sees the result before the caller does, without a further promise.
-   * @returns the count; 0: the peer ended; -1: broken
+   * As read(), with the result handed to `arrived` (null: the peer ended) or `failed` on its way:
+   * one promise and no new function for each read.
    */
-  read(view: Uint8Array, arrived?: (count: number) => number): Promise<number> {
-    const read = this.#conn.read(view);
-    if (arrived === undefined) return read.then(countOf, broken);
-    return read.then((count) => arrived(count ?? 0), () => arrived(-1));
+  readInto(
+    view: Uint8Array,
+    arrived: (count: number | null) => number,
+    failed: () => number,
+  ): Promise<number> {
+    return this.#conn.read(view).then(arrived, failed);
   }
 
   /**

@@ -5,7 +5,8 @@ import { ChunkReader } from "../../../lib/http/chunked.ts";
 import { BodyBroken } from "../../../lib/http/exchange.ts";
 import { COMPLETE, MORE } from "../../../lib/http/fields.ts";
 import { CHUNKED, FramedBody, type Source } from "../../../lib/http/framed_body.ts";
-import { RequestHead, ResponseHead } from "../../../lib/http/head.ts";
+import { RequestHead } from "../../../lib/http/head.ts";
+import { ResponseHead } from "../../../lib/http/response_head.ts";
 import { bytesOf, textOf } from "../../kit/raw_http.ts";
 import { forSeeds, type Random } from "../../kit/random.ts";
 

@@ -4,7 +4,8 @@ import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/a
 import { Failure } from "../../../lib/core/failure.ts";
 import { ownAnswer } from "../../../lib/http/answer.ts";
 import { putChunkEnd, putChunkSize } from "../../../lib/http/chunked.ts";
-import { RequestHead, ResponseHead } from "../../../lib/http/head.ts";
+import { RequestHead } from "../../../lib/http/head.ts";
+import { ResponseHead } from "../../../lib/http/response_head.ts";
 import { Networks } from "../../../lib/http/networks.ts";
 import { Sweeper, TICK } from "../../../lib/http/sweeper.ts";
 import { Upstream } from "../../../lib/http/upstream.ts";
