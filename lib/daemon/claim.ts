@@ -7,7 +7,7 @@
  * Invariant: after claim() returned, no other daemon of ours uses this socket or this state.
  */
 
-import { dirname, join } from "@std/path";
+import { join } from "@std/path";
 import type { ControlConfig } from "../config/config.ts";
 import { Exit, Failure } from "../core/failure.ts";
 import { makePrivateDir } from "../os/dirs.ts";
@@ -45,15 +45,19 @@ export function claim(
     uid: control.owner === undefined ? undefined : machine.user(control.owner).uid,
     gid: control.group === undefined ? undefined : machine.groupId(control.group),
   };
-  makeRuntimeDir(paths, control, owner);
+  const foreign = control.socket !== undefined && exists(paths.runtime_dir);
+  if (!foreign) makePrivateDir(paths.runtime_dir, { owner: owner.uid });
   for (const dir of [paths.state_dir, paths.log_dir, paths.spool_dir]) makePrivateDir(dir);
+  const stateLock = join(paths.state_dir, "lock");
   const held: PidFile[] = [];
   try {
-    for (const path of [pidFile, join(paths.state_dir, "lock")]) {
+    for (const path of [pidFile, stateLock]) {
       const lock = PidFile.acquire(path, machine.self);
-      if (lock.held) throw alreadyRunning(lock.holder, path, paths);
+      if (lock.held) throw alreadyRunning(lock.holder, path === stateLock, paths);
       held.push(lock);
     }
+    // Only now: before it may be the directory of a daemon that lives.
+    if (!foreign) shareRuntimeDir(paths.runtime_dir, owner);
   } catch (error) {
     for (const lock of held) lock.release();
     throw error;
@@ -64,14 +68,11 @@ export function claim(
   };
 }
 
-/** The socket's directory: ours and private, or (when it exists already under a set path) as it is. */
-function makeRuntimeDir(paths: Paths, control: ControlConfig, owner: SocketOwner): void {
-  if (control.socket !== undefined && exists(paths.runtime_dir)) return;
-  const shared = owner.uid !== undefined || owner.gid !== undefined;
-  makePrivateDir(paths.runtime_dir, { owner: owner.uid });
-  if (!shared) return;
-  chmod(paths.runtime_dir, SHARED_RUNTIME_MODE);
-  chown(paths.runtime_dir, owner.uid, owner.gid);
+/** Lets those through to the socket who shall reach it. @throws Failure when we may not chown */
+function shareRuntimeDir(dir: string, { uid, gid }: SocketOwner): void {
+  if (uid === undefined && gid === undefined) return;
+  chmod(dir, SHARED_RUNTIME_MODE);
+  chown(dir, uid, gid);
 }
 
 function exists(path: string): boolean {
@@ -82,14 +83,13 @@ function exists(path: string): boolean {
   }
 }
 
-function alreadyRunning(holder: Holder | undefined, path: string, paths: Paths): Failure {
+function alreadyRunning(holder: Holder | undefined, byState: boolean, paths: Paths): Failure {
+  const { socket, state_dir } = paths;
   const who = holder === undefined ? "" : ` (pid ${holder.pid})`;
-  const where = dirname(path) === paths.state_dir && path !== paths.pid_file
-    ? `uses the state directory ${paths.state_dir}`
-    : `is running at ${paths.socket}`;
+  const where = byState ? `uses the state directory ${state_dir}` : `is running at ${socket}`;
   return new Failure(`a daemon${who} already ${where}`, {
     exit: Exit.running,
     fix: "use `supervisor status` to look at it, `supervisor shutdown` to end it",
-    detail: { pid: holder?.pid, socket: paths.socket },
+    detail: { pid: holder?.pid, ...(byState ? { state_dir } : { socket }) },
   });
 }

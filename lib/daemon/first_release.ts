@@ -6,6 +6,7 @@
  */
 
 import { deploy, type Order, type Tell } from "../release/deploy.ts";
+import { checkReleaseId } from "../release/release_id.ts";
 import type { ReleaseRecord } from "../release/types.ts";
 import type { Context } from "./context.ts";
 import { Restore } from "./restore.ts";
@@ -26,6 +27,7 @@ export async function firstRelease(
   const { orphans } = context.fleet.ground;
   if (asked !== undefined) {
     const { path: release_path, id: release_id, revision } = asked;
+    if (release_id !== undefined) checkReleaseId(release_id, "--release-id");
     await goLive(context, { kind: "deploy", release_path, release_id, revision });
   } else if (remembered !== null) await context.restore.run(remembered);
   void orphans.clear();
@@ -36,19 +38,22 @@ export function restoration(
   base: Pick<Context, "clock" | "emit">,
   context: () => Context,
 ): Restore {
+  const wanted = () => context().fleet.wanted !== undefined && context().state !== "stopping";
   const attempt = ({ release_path, release_id, revision, lineage }: ReleaseRecord) =>
-    goLive(context(), { kind: "restore", release_path, release_id, revision, lineage });
-  const wanted = () => context().fleet.active === undefined && context().state !== "stopping";
+    goLive(context(), { kind: "restore", release_path, release_id, revision, lineage }, wanted);
   return new Restore(base.clock, base.emit, attempt, wanted);
 }
 
+/** @param wanted asked when its turn has come: what waited before it may have changed everything */
 async function goLive(
-  { turn, fleet, config }: Context,
+  context: Context,
   target: Omit<Order, "config" | "adopt">,
+  wanted = () => true,
 ): Promise<void> {
-  const order: Order = { ...target, config, adopt: () => {} };
-  await turn.run(
-    `${target.kind} ${target.release_id ?? target.release_path}`,
-    (signal) => deploy(fleet, order, UNTOLD, signal),
-  );
+  const { turn, fleet } = context;
+  await turn.run(`${target.kind} ${target.release_id ?? target.release_path}`, async (signal) => {
+    if (!wanted()) return;
+    const order: Order = { ...target, config: context.config, adopt: () => {} };
+    await deploy(fleet, order, UNTOLD, signal);
+  });
 }

@@ -26,6 +26,7 @@ import type {
 } from "../control/operations.ts";
 import type { Tell } from "../release/deploy.ts";
 import { releaseDirectory } from "../release/fleet.ts";
+import { checkReleaseId } from "../release/release_id.ts";
 import { restart, scale } from "../release/restart.ts";
 import { stopRelease } from "../release/stop_release.ts";
 import type { Context } from "./context.ts";
@@ -71,7 +72,7 @@ export function operations(context: Context, shutdown: (why: string) => Promise<
           fix: "send an absolute path: the daemon has another working directory than you",
         });
       }
-      checkName("release_id", release_id);
+      if (release_id !== undefined) checkReleaseId(release_id);
       const path = releaseDirectory(release_path);
       const name = `deploy ${release_id ?? revision ?? path}`;
       const target: Target = { kind: "deploy", release_path: path, release_id, revision };
@@ -91,8 +92,8 @@ export function operations(context: Context, shutdown: (why: string) => Promise<
 
     async stop({ release_id, now }: StopRequest): Promise<Status> {
       await turn.run(`stop ${release_id ?? ""}`.trim(), async () => {
-        context.restore.forget();
         await stopRelease(fleet, release_id, now === true);
+        if (fleet.wanted === undefined) context.restore.forget();
       });
       return status(context);
     },
@@ -139,17 +140,8 @@ export async function reload(context: Context): Promise<ReloadResult> {
   return {
     status: "success",
     changes: done.changes,
-    active_release_id: context.fleet.active?.release_id ?? null,
+    ...(done.deployed && { active_release_id: done.deployed.result.active_release_id }),
     warnings: context.config.warnings,
     errors: done.errors,
   };
-}
-
-/** An id becomes part of file names and tables. @throws Failure */
-function checkName(field: string, value: string | undefined): void {
-  if (value === undefined || /^[A-Za-z0-9][A-Za-z0-9._~+-]{0,199}$/.test(value)) return;
-  throw new Failure(`${field} "${value}" is not usable as a name`, {
-    exit: Exit.usage,
-    fix: "use letters, digits and . _ - + ~, beginning with a letter or digit, 200 at most",
-  });
 }

@@ -5,7 +5,7 @@
  * command finds the daemon without asking it. Never a predictable name in a world-writable directory.
  */
 
-import { basename, dirname, join } from "@std/path";
+import { basename, dirname, isAbsolute, join } from "@std/path";
 import type { ControlIdentity } from "../config/config.ts";
 import { Exit, Failure } from "../core/failure.ts";
 
@@ -74,8 +74,8 @@ function defaultStateDir(
   uid: number,
 ): string {
   if (uid === 0) return `/var/lib/supervisor/${name}`;
-  if (env.XDG_STATE_HOME) return join(env.XDG_STATE_HOME, "supervisor", name);
-  if (env.HOME) return join(env.HOME, ".local/state/supervisor", name);
+  if (isPlace(env.XDG_STATE_HOME)) return join(env.XDG_STATE_HOME, "supervisor", name);
+  if (isPlace(env.HOME)) return join(env.HOME, ".local/state/supervisor", name);
   throw new Failure("there is no place for the state: neither XDG_STATE_HOME nor HOME is set", {
     exit: Exit.config,
     fix: "set state_dir in the configuration, or HOME in the environment",
@@ -89,6 +89,11 @@ function defaultRuntimeDir(
   uid: number,
 ): string {
   if (uid === 0) return `/run/supervisor/${name}`;
-  if (env.XDG_RUNTIME_DIR) return join(env.XDG_RUNTIME_DIR, "supervisor", name);
+  if (isPlace(env.XDG_RUNTIME_DIR)) return join(env.XDG_RUNTIME_DIR, "supervisor", name);
   return join(stateDir, "run");
+}
+
+/** Relative ones count as not set (XDG Base Directory Specification). */
+function isPlace(value: string | undefined): value is string {
+  return value !== undefined && isAbsolute(value);
 }

@@ -10,7 +10,8 @@
  * | waiting | another release went live, or  | idle    | forgotten                                   |
  * |         | the operator stopped, or end   |         |                                             |
  *
- * Invariant: never more than one try at a time, and none once a release is live.
+ * Invariant: never more than one try at a time, and none once it is not wanted any more; a try that
+ * waits for its turn asks again when it has come (that is the attempt's part).
  */
 
 import { freshHistory, nextTry, type RetryPolicy } from "../core/backoff.ts";
@@ -38,7 +39,7 @@ export class Restore {
 
   /**
    * @param attempt deploys the record; throws when it cannot be made live
-   * @param wanted false once something else is live or the daemon ends
+   * @param wanted false once something is live, the operator stopped it, or the daemon ends
    */
   constructor(
     readonly clock: Clock,
@@ -59,6 +60,7 @@ export class Restore {
       this.forget();
     } catch (error) {
       if (this.wanted()) this.#later(record, messageOf(error));
+      else this.forget();
     }
   }
 
@@ -78,6 +80,7 @@ export class Restore {
       next_try_at: stamp(this.clock.wall() + delay),
     };
     this.emit("restore_failed", { release: record.release_id, error, next_try_ms: delay });
+    this.#timer?.cancel();
     this.#timer = this.clock.timer(delay, () => {
       if (this.wanted()) void this.run(record);
       else this.forget();

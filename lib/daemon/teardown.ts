@@ -1,8 +1,8 @@
 /**
  * What has to be done before the daemon may exit, in the reverse order of its making.
  *
- * Invariant: every step runs exactly once, whatever happened to the steps before it; a step that
- * fails or takes longer than it may is named and the next one runs.
+ * Invariant: every step runs exactly once and none beside another, whatever happened to the steps
+ * before it; a step that fails or takes longer than it may is named and the next one runs.
  */
 
 import { type Clock, within } from "../core/clock.ts";
@@ -18,6 +18,7 @@ interface Step {
 /** The steps registered so far. */
 export class Teardown {
   readonly #steps: Step[] = [];
+  #running: Promise<string[]> | undefined;
 
   constructor(readonly clock: Clock) {}
 
@@ -26,8 +27,16 @@ export class Teardown {
     this.#steps.push({ name, run, limit });
   }
 
-  /** Runs and forgets all steps. @returns what went wrong, one sentence each */
-  async run(): Promise<string[]> {
+  /**
+   * Runs and forgets all steps; who calls while they run waits for the same end.
+   * @returns what went wrong, one sentence each
+   */
+  run(): Promise<string[]> {
+    this.#running ??= this.#run().finally(() => this.#running = undefined);
+    return this.#running;
+  }
+
+  async #run(): Promise<string[]> {
     const errors: string[] = [];
     for (let step = this.#steps.pop(); step !== undefined; step = this.#steps.pop()) {
       try {

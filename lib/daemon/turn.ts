@@ -71,6 +71,8 @@ export class Turn {
     } else this.#idle = Promise.withResolvers();
     this.#doing = { name, since: stamp(this.clock.wall()) };
     try {
+      // The end may have come between being called and being here.
+      this.#end.signal.throwIfAborted();
       return await work(this.#end.signal);
     } finally {
       this.#next();

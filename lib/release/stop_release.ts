@@ -1,8 +1,8 @@
 /**
  * `stop`: takes a release out of service on purpose.
  *
- * Invariant: the live pointer is cleared before anything stops, so arrivals get their 503 at once;
- * services and singletons keep running.
+ * Invariant: the live pointer is cleared before anything stops, so arrivals get their 503 at once,
+ * and what was stopped is not brought back by a later daemon; services and singletons keep running.
  */
 
 import { Failure } from "../core/failure.ts";
@@ -10,7 +10,7 @@ import type { Fleet } from "./fleet.ts";
 import { retire, retirementOf } from "./retire.ts";
 
 /**
- * @param id undefined: the live release
+ * @param id undefined: the live release, or the one that is to be brought back
  * @param now true: what is in flight is cut instead of drained
  * @throws Failure when there is no such release
  */
@@ -19,9 +19,14 @@ export async function stopRelease(
   id: string | undefined,
   now: boolean,
 ): Promise<void> {
-  const release = id === undefined ? fleet.active : fleet.find(id);
-  if (release === undefined) {
+  const chosen = id ?? fleet.active?.release_id ?? fleet.wanted;
+  if (chosen === undefined) {
     throw new Failure("there is no live release to stop", { fix: "see `supervisor status`" });
+  }
+  const release = fleet.find(chosen);
+  if (chosen === fleet.wanted) {
+    fleet.wanted = undefined;
+    await fleet.save();
   }
   if (release.state === "stopped") return;
   if (release !== fleet.active) {
@@ -32,6 +37,8 @@ export async function stopRelease(
   const drainings = fleet.intakes.map((intake) => intake.swap(undefined));
   fleet.active = undefined;
   const retired = retire(fleet, release, drainings);
+  // A daemon that dies during the drain shall not bring back what was stopped on purpose.
+  await fleet.save();
   if (now) { for (const draining of drainings) draining.cut(); }
   await retired;
 }
