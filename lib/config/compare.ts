@@ -70,7 +70,7 @@ function compareProxy(old: ProxyConfig | undefined, next: ProxyConfig | undefine
   return differences("proxy", old, next, (field) => {
     if (/^proxy\.(?:address|front)\b/.test(field)) return "listener";
     return field === "proxy.upstream_host" ? "generation" : "live";
-  }, ["address"]);
+  }, (field) => field === "proxy.address");
 }
 
 function compareProcesses(old: Config, next: Config): Change[] {
@@ -91,7 +91,7 @@ function compareProcess(field: string, old: object, next: object): Change[] {
   return differences(field, old, next, (path) => {
     const key = path.slice(field.length + 1).split(".")[0];
     return (OF_GENERATION as readonly string[]).includes(key) ? "generation" : "live";
-  }, ["command", "port"]);
+  }, (path) => path === `${field}.command` || path === `${field}.port`);
 }
 
 /**
@@ -123,25 +123,24 @@ function compareSections(
     const both = was !== undefined && is !== undefined;
     const own = sections.get(name);
     if (both && own !== undefined) return own(was, is);
-    return differences(name, was, is, () => "generation", both ? [] : [name]);
+    return differences(name, was, is, () => "generation");
   });
 }
 
 /**
  * The fields in which two values differ, as deep as both are maps.
  *
- * @param whole last parts of fields that are compared as one
+ * @param whole says which fields are compared as one
  */
 function differences(
   field: string,
   old: unknown,
   next: unknown,
   effect: (field: string) => Effect,
-  whole: readonly string[] = [],
+  whole: (field: string) => boolean = () => false,
 ): Change[] {
   if (same(old, next)) return [];
-  const last = field.slice(field.lastIndexOf(".") + 1);
-  if (!isMap(old) || !isMap(next) || whole.includes(last)) {
+  if (!isMap(old) || !isMap(next) || whole(field)) {
     return [{ field, effect: effect(field) }];
   }
   const keys = [...new Set([...Object.keys(next), ...Object.keys(old)])];

@@ -16,7 +16,14 @@ import {
   type Node as YamlNode,
   parseDocument,
 } from "yaml";
-import { type Diagnostic, OVERRIDE, printable, type Problem, type Spot } from "./problem.ts";
+import {
+  type Diagnostic,
+  MAX_PROBLEMS,
+  OVERRIDE,
+  printable,
+  type Problem,
+  type Spot,
+} from "./problem.ts";
 import { lineAt } from "./syntax.ts";
 import { dotted, nearestNode, type Node, type Path, type Source } from "./tree.ts";
 
@@ -29,7 +36,7 @@ interface Range {
 /** Places every problem and sorts: files as they were read, lines, columns; overrides last. */
 export function locate(problems: readonly Problem[], root: Node | undefined): Diagnostic[] {
   const texts = new Map<Source, PositionedText>();
-  const placed = problems.map((problem) => {
+  const placed = shown(problems, root).map((problem) => {
     const source = problem.at?.source ?? problem.source ??
       (root === undefined ? undefined : nearestNode(root, problem.path).node.source);
     if (source === undefined) throw new Error("a problem without a source");
@@ -42,6 +49,24 @@ export function locate(problems: readonly Problem[], root: Node | undefined): Di
     a.diagnostic.column - b.diagnostic.column
   );
   return distinct(placed.map(({ diagnostic }) => diagnostic));
+}
+
+/** Not more than anybody reads: errors before warnings, and how many were left out. */
+function shown(problems: readonly Problem[], root: Node | undefined): readonly Problem[] {
+  if (problems.length <= MAX_PROBLEMS) return problems;
+  const errors = problems.filter(({ severity }) => severity === "error");
+  const kept = (errors.length > 0 ? errors : problems).slice(0, MAX_PROBLEMS);
+  const source = kept[0].at?.source ?? kept[0].source ?? root?.source;
+  if (source === undefined) return kept;
+  const at = { source, offset: 0, length: 0 };
+  const message = `there are ${problems.length - kept.length} more problems`;
+  return [...kept, {
+    severity: kept[0].severity,
+    path: [],
+    at,
+    message,
+    fix: "correct these first",
+  }];
 }
 
 /** The same sentence at the same place is said once. */

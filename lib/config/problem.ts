@@ -61,6 +61,9 @@ export function warning(path: Path, message: string, fix: string, spot?: Spot): 
 /** Name of the source of overrides in diagnostics. */
 export const OVERRIDE = "-o";
 
+/** Problems that are told at once; beyond, correcting these comes first. */
+export const MAX_PROBLEMS = 200;
+
 /** Columns of an offending line that are shown; the caret is kept in view. */
 const SHOWN_COLUMNS = 160;
 
@@ -69,9 +72,14 @@ export function renderProblems(problems: readonly Diagnostic[]): string {
   return problems.map(renderProblem).join("\n\n");
 }
 
+/** Where a diagnostic is, for people: `file:line:column`, the file alone, or `-o`. */
+export function placeOf({ file, line, column }: Diagnostic): string {
+  return file === OVERRIDE || line === 0 ? file : `${file}:${line}:${column}`;
+}
+
 function renderProblem(problem: Diagnostic): string {
-  const { file, line, column, severity, message, fix } = problem;
-  const place = file === OVERRIDE ? OVERRIDE : line === 0 ? file : `${file}:${line}:${column}`;
+  const { severity, message, fix } = problem;
+  const place = placeOf(problem);
   const head = `${place}: ${severity}: ${message}`;
   return [head, ...excerpt(problem), `fix: ${fix}`].join("\n");
 }

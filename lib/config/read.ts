@@ -23,7 +23,15 @@ import { type Env, expandTree } from "./expand.ts";
 import { unknownKey } from "./explain.ts";
 import { dirAt, load } from "./include.ts";
 import { applyOverrides } from "./override.ts";
-import { type Diagnostic, error, type Problem, renderProblems, warning } from "./problem.ts";
+import {
+  type Diagnostic,
+  error,
+  MAX_PROBLEMS,
+  placeOf,
+  type Problem,
+  renderProblems,
+  warning,
+} from "./problem.ts";
 import { checkRules } from "./rules/all.ts";
 import { fileSchema } from "./schema/file.ts";
 import { type SectionSchema, unsupported } from "./sections.ts";
@@ -72,7 +80,7 @@ export async function read(request: ReadRequest, sections: Sections): Promise<Re
     application: config?.application ?? defaultApplication(dir),
   };
   if (config === undefined || problems.some(isError)) return result;
-  const warnings = result.problems.map(({ file, line, message }) => `${file}:${line}: ${message}`);
+  const warnings = result.problems.map((problem) => `${placeOf(problem)}: ${problem.message}`);
   return { ...result, config: { ...config, warnings } };
 }
 
@@ -120,6 +128,7 @@ function check(
   const unknown = ({ path }: Problem) => !find(expanded, path) && find(root, path) !== undefined;
   problems.push(...checked.problems.filter((problem) => !unknown(problem)));
   if (checked.value === undefined) return undefined;
+  if (problems.length > MAX_PROBLEMS) return undefined;
   const config = buildConfig(checked.value, values, place);
   const processes = find(root, ["processes"]);
   const declared = processes?.kind === "table" ? [...processes.entries.keys()] : [];

@@ -26,12 +26,17 @@ export function syntaxProblems(source: Source, thrown?: unknown): SyntaxProblems
     const fix = "write it flatter";
     return { ...found, fatal: [at(source, 0, 1, "the document is nested too deeply", fix)] };
   }
-  // Not "silent": then a second document would be no error.
-  const document = parseDocument(source.text, { prettyErrors: false, logLevel: "error" });
+  const document = parseDocument(source.text, {
+    prettyErrors: false,
+    // Not "silent": then a second document would be no error.
+    logLevel: "error",
+    // Its own search for equal keys compares all pairs.
+    uniqueKeys: false,
+  });
   for (const mistake of document.errors) {
-    if (mistake.code === "DUPLICATE_KEY") found.duplicates.push(duplicate(source, mistake));
-    else if (found.fatal.length === 0) found.fatal.push(explain(source, mistake, document));
+    if (found.fatal.length === 0) found.fatal.push(explain(source, mistake, document));
   }
+  found.duplicates.push(...duplicates(source, document));
   if (found.fatal.length === 0) found.fatal.push(...oddities(source, document));
   const unexplained = found.fatal.length === 0 && found.duplicates.length === 0;
   if (unexplained && thrown !== undefined) found.fatal.push(asThrown(source, messageOf(thrown)));
@@ -48,11 +53,29 @@ function at(
   return { severity: "error", path: [], at: { source, offset, length }, message, fix };
 }
 
-function duplicate(source: Source, { pos }: ParseError): Problem {
-  const key = /^(?:"[^"\n]*"|'[^'\n]*'|[^\s:,{}]+)/.exec(source.text.slice(pos[0]))?.[0] ?? "";
-  const name = key.replace(/^["']|["']$/g, "");
-  return at(source, pos[0], key.length, `the key "${name}" is written twice`, "remove one of them");
+/** Keys that stand in their map already. */
+function duplicates(source: Source, document: Document): Problem[] {
+  const found: Problem[] = [];
+  visit(document, {
+    Map(_, map) {
+      const seen = new Set<string>();
+      for (const { key } of map.items) {
+        if (!isScalar(key) || !key.range) continue;
+        const name = key.source ?? String(key.value);
+        if (seen.has(name)) {
+          const [start, end] = key.range;
+          const told = `the key "${name}" is written twice`;
+          found.push(at(source, start, end - start, told, "remove one of them"));
+        }
+        seen.add(name);
+      }
+    },
+  });
+  return found;
 }
+
+/** Characters of a line that are searched for what was meant: the search is quadratic. */
+const MAX_SEARCHED = 1000;
 
 const QUOTES_FIX = "put the whole value in quotes";
 
@@ -62,8 +85,10 @@ function explain(source: Source, mistake: ParseError, document: Document): Probl
   const say = (message: string, fix: string, from = offset, length = 1) =>
     at(source, from, length, message, fix);
 
-  const braces = /(?:^|[:[{,-]\s+)(\{\{|[^\s"'#][^"'#]*?[:[{,]\s*\$\{)/.exec(line.text);
-  if (braces !== null && mistake.code !== "DUPLICATE_KEY") {
+  const braces = /(?:^|[:[{,-]\s+)(\{\{|[^\s"'#][^"'#]*?[:[{,]\s*\$\{)/.exec(
+    line.text.slice(0, MAX_SEARCHED),
+  );
+  if (braces !== null) {
     const found = braces[1].startsWith("{{") ? "{{" : "${";
     const column = line.text.indexOf(found, braces.index);
     const where = found === "{{" ? "a value that begins with {{" : "a value inside {…} or […]";

@@ -12,7 +12,7 @@
 import { z } from "zod";
 import { explain, leaves } from "./explain.ts";
 import { keyAt } from "./json_schema.ts";
-import { error, type Problem } from "./problem.ts";
+import { error, MAX_PROBLEMS, type Problem } from "./problem.ts";
 import {
   children,
   find,
@@ -53,6 +53,7 @@ export function validate<S extends z.ZodType>(
     const wrong = leaves(result.error.issues, rest).flatMap((issue) =>
       issue.keys === undefined ? [issue.path] : issue.keys.map((key) => [...issue.path, key])
     );
+    if (wrong.length > MAX_PROBLEMS) break;
     const saved = wrong.reduce<Node | undefined>((node, at) => leaveOut(node, at, schema), rest);
     if (saved === undefined) break;
     rest = saved;

@@ -7,14 +7,16 @@
 import type { Problem } from "../problem.ts";
 import type { RuleContext } from "./context.ts";
 import { dependencyRules } from "./depends.ts";
-import { fileRules } from "./file.ts";
+import { fileRules, MAX_PROCESSES } from "./file.ts";
 import { portRules } from "./ports.ts";
 import { processRules } from "./process.ts";
 import { templateRules } from "./templates.ts";
 
 /** All rules. */
 export function checkRules(context: RuleContext): Problem[] {
-  const { config } = context;
+  const { config, declared } = context;
+  // Some rules look at all pairs.
+  if (declared.length > MAX_PROCESSES) return fileRules(context);
   return [
     ...fileRules(context),
     ...config.processes.flatMap((process) => processRules(process, context)),

@@ -12,6 +12,9 @@ import { isWritten, type RuleContext } from "./context.ts";
 /** Longest path of a Unix socket, in bytes (sun_path without its end). */
 const MAX_SOCKET_PATH = 107;
 
+/** Processes one daemon runs. */
+export const MAX_PROCESSES = 1000;
+
 /** All rules about the file as a whole. */
 export function fileRules(context: RuleContext): Problem[] {
   const { config, declared } = context;
@@ -25,6 +28,11 @@ export function fileRules(context: RuleContext): Problem[] {
         ? warning(["version"], `version ${shown} is an older format, read as "3"`, fix)
         : error(["version"], `version must be "3", got ${shown}`, fix),
     );
+  }
+  if (declared.length > MAX_PROCESSES) {
+    const message =
+      `there are ${declared.length} processes, more than the ${MAX_PROCESSES} allowed`;
+    problems.push(error(["processes"], message, "use replicas, or a second daemon", "key"));
   }
   const works = WORKER_SECTIONS.some((name) => find(context.written, [name]) !== undefined);
   const processesAreMap = find(context.written, ["processes"])?.kind === "table" ||

@@ -37,6 +37,11 @@ export function processRules(process: ProcessConfig, context: RuleContext): Prob
     }`;
     problems.push(error(at("deploy_strategy"), message, "remove it, or add policy: service"));
   }
+  if (process.deploy_strategy === "handoff" && policy === "service" && !hasPort) {
+    const message = `${name} is handed over from release to release but has no port`;
+    const fix = "add port: 0 or a range, so that two can run side by side";
+    problems.push(error(at("deploy_strategy"), message, fix));
+  }
   if (lifecycle.stop_command !== undefined && process.stop_signal !== "SIGTERM") {
     const message = `${name} has a stop_command, so its stop_signal would never be sent`;
     problems.push(error(at("stop_signal"), message, "remove one of the two"));

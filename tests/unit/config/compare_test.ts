@@ -13,7 +13,7 @@ proxy: { address: 127.0.0.1:1, upstream_host: 127.0.0.1 }
 processes:
   web: { policy: proxied, command: [a, b], port: 1000-1100, env: { A: 1 }, memory: { limit: 1MB } }
   job: { command: job }
-  db: { policy: service, command: db }
+  db: { policy: service, command: db, port: 0 }
 release_retention: { keep: 3 }
 `;
 
@@ -90,6 +90,17 @@ Deno.test("compare: a proxy that comes or goes is a listener", async () => {
   const without = { ...old, proxy: undefined };
   assertEquals(compare(old, without)[0], { field: "proxy", effect: "listener" });
   assertEquals(compare(without, old)[0], { field: "proxy", effect: "listener" });
+});
+
+Deno.test("compare: a process may be called like one of its keys", async () => {
+  const text = (port: number) => `processes: { port: { command: x, port: ${port}, user: a } }`;
+  const old = await configOf(text(1000));
+  const next = await configOf(text(1001).replace("user: a", "user: b"));
+  const found = compare(old, { ...next, application: old.application });
+  assertEquals(found, [
+    { field: "processes.port.port", effect: "generation" },
+    { field: "processes.port.user", effect: "generation" },
+  ]);
 });
 
 Deno.test("compare: the order of processes is no change", async () => {

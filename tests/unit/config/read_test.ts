@@ -204,7 +204,7 @@ Deno.test("sections: schema, defaults of an empty one, own rules, places", async
   assertEquals((await readFiles("jobs:", {}, sections)).config?.sections, { jobs: { num: 4 } });
   const warned = await readFiles("jobs: { num: 100 }", {}, sections);
   assertEquals(warned.config?.warnings, [
-    `${warned.dir}/supervisor.yaml:1: jobs.num is more than this machine has`,
+    `${warned.dir}/supervisor.yaml:1:14: jobs.num is more than this machine has`,
   ]);
   assertEquals(warned.problems.map(({ line, column }) => [line, column]), [[1, 14]]);
   const wrong = await readFiles("jobs: { num: many, tiemout: 3 }", {}, sections);
@@ -351,6 +351,24 @@ Deno.test("warnings do not stop, and are counted apart", async () => {
   assertEquals(config?.warnings.length, 1);
   const { valid, errors, warnings } = problemsJson(problems);
   assertEquals({ valid, errors, warnings }, { valid: true, errors: 0, warnings: 1 });
+});
+
+Deno.test("more problems than anybody reads are counted, not listed", async () => {
+  const keys = Array.from({ length: 5000 }, (_, i) => `key${i}: 1\n`).join("");
+  const { problems } = await readFiles(`${keys}metrics: {}\nprocesses: { a: { comand: x } }`);
+  assertEquals(problems.length, 201);
+  const [more, first] = problems;
+  assertEquals(more.message, "there are 4802 more problems");
+  assertEquals(first.message, 'unknown key "key0"');
+});
+
+Deno.test("there is a limit to the number of processes", async () => {
+  const text = (count: number) =>
+    "processes:\n" + Array.from({ length: count }, (_, i) => `  p${i}: { command: x }\n`).join("");
+  assertEquals((await configOf(text(1000))).processes.length, 1000);
+  assertEquals(messages(await readFiles(text(1001))), [
+    "there are 1001 processes, more than the 1000 allowed",
+  ]);
 });
 
 Deno.test("the default application is a valid name, whatever the directory is called", async () => {
