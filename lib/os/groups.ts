@@ -100,7 +100,8 @@ export class Groups {
   }
 
   /** A child that was just started leads a group from now on. */
-  track(leader: Leader, exited: Promise<ExitStatus>): void {
+  track(child: Leader, exited: Promise<ExitStatus>): void {
+    const leader = { ...child, child: true };
     this.#gone.delete(leader.pid);
     this.#empty.delete(leader.pid);
     this.#condemned.delete(leader.pid);
@@ -133,11 +134,10 @@ export class Groups {
   /** As {@linkcode System.signalGroup}. */
   signal(id: PidIdentity, signal: Deno.Signal): boolean {
     if (!this.#recognise(id)) return false;
-    const { rows } = this.#table.recent(this.#since.get(id.pid) ?? this.#table.sequence);
-    const members = this.#kinship.members(id.pid);
-    const stopped = members.some((row) => row.state === "T");
-    const reached = this.#signalMembers(members, rows, signal);
-    if (reached && stopped && ENDING.has(signal)) this.#signalMembers(members, rows, "SIGCONT");
+    const recent = this.#table.recent(this.#since.get(id.pid) ?? this.#table.sequence);
+    // Whoever that scan shows may have forked and ended since: "nobody" is only said after a look.
+    const reached = this.#signalGroup(id.pid, recent.rows, signal) ||
+      this.#signalGroup(id.pid, this.#table.fresh().rows, signal);
     if (reached && signal === "SIGKILL") this.#condemned.add(id.pid);
     this.#hurry();
     return reached;
@@ -181,9 +181,10 @@ export class Groups {
   #recognise(id: PidIdentity): boolean {
     if (id.boot_id !== this.bootId || this.#gone.has(id.pid)) return false;
     const known = this.#kinship.get(id.pid);
-    if (known?.start !== undefined) return known.start === id.start;
+    if (known?.child) return known.start === id.start;
     const row = this.kernel.readRow(id.pid);
     if (row !== undefined ? row.start !== id.start : id.mark === undefined) return false;
+    if (known?.start === id.start && known.mark === id.mark) return true;
     this.#know({ pid: id.pid, start: id.start, mark: id.mark });
     return true;
   }
@@ -193,6 +194,14 @@ export class Groups {
     this.#kinship.add(leader);
     this.#since.set(leader.pid, this.#table.sequence);
     this.#table.invalidate();
+  }
+
+  #signalGroup(leader: number, rows: Rows, signal: Deno.Signal): boolean {
+    const members = this.#kinship.members(leader);
+    const reached = this.#signalMembers(members, rows, signal);
+    const stopped = reached && members.some((row) => row.state === "T");
+    if (stopped && ENDING.has(signal)) this.#signalMembers(members, rows, "SIGCONT");
+    return reached;
   }
 
   /**
@@ -247,18 +256,23 @@ export class Groups {
   }
 
   #forget(leader: number): void {
+    if (this.#kinship.get(leader)?.child) this.#remember(leader);
     this.#kinship.remove(leader);
     this.#since.delete(leader);
     this.#empty.delete(leader);
     this.#ended.delete(leader);
     this.#condemned.delete(leader);
+    this.#waits.get(leader)?.resolve();
+    this.#waits.delete(leader);
+  }
+
+  /** Of our children we know for ever that they are gone; others have to prove who they are each time. */
+  #remember(leader: number): void {
     this.#gone.add(leader);
     for (const oldest of this.#gone) {
       if (this.#gone.size <= REMEMBERED) break;
       this.#gone.delete(oldest);
     }
-    this.#waits.get(leader)?.resolve();
-    this.#waits.delete(leader);
   }
 
   /** Something happened that may end a wait: look soon. */

@@ -26,6 +26,8 @@ export interface Leader {
   readonly start?: string;
   /** `NAME=value` pairs it was started with, for rule 5. */
   readonly environment?: string[];
+  /** Started by us, so that its number is vouched for until its group is gone. */
+  readonly child?: boolean;
   /** Pair that members must carry when the leader itself is gone, in rule 2. */
   readonly mark?: string;
 }
@@ -134,7 +136,11 @@ export class Kinship {
     }
     const seen = this.#seen.get(row.pid);
     if (seen?.leader !== undefined) return seen.leader;
-    if (row.ppid === this.us) return seen === undefined ? this.#claim(row) : undefined;
+    if (row.ppid === this.us) {
+      // What shares our own session was not started by spawn.ts and belongs to no leader.
+      const orphan = seen === undefined && row.session !== rows.get(this.us)?.session;
+      return orphan ? this.#claim(row) : undefined;
+    }
     const parent = rows.get(row.ppid);
     return parent === undefined ? undefined : this.#leaderOf(parent, rows, found);
   }
@@ -150,14 +156,17 @@ export class Kinship {
 
   /** Rule 5, decided once for each orphan. */
   #claim(row: ProcRow): number | undefined {
-    const environment = isAlive(row) ? this.environ(row.pid) : undefined;
-    if (environment === undefined) return undefined;
+    const leaders = [...this.#leaders.values()].filter((leader) => leader.environment?.length);
+    if (leaders.length === 0 || !isAlive(row)) return undefined;
+    const environment = this.environ(row.pid);
+    // Not ours to read, or in the middle of exec, when it shows empty: another scan may tell.
+    if (environment === undefined || environment.length === 0) return undefined;
     const own = new Set(environment);
     let best: Leader | undefined;
     let size = 0;
-    for (const leader of this.#leaders.values()) {
-      const given = leader.environment ?? [];
-      if (given.length < Math.max(1, size) || !given.every((pair) => own.has(pair))) continue;
+    for (const leader of leaders) {
+      const given = leader.environment!;
+      if (given.length < size || !given.every((pair) => own.has(pair))) continue;
       best = given.length > size ? leader : undefined; // two as large as each other: undecided
       size = given.length;
     }

@@ -100,7 +100,8 @@ export function commandOf(pid: number): string | undefined {
 /**
  * `NAME=value` pairs that a process was started with.
  *
- * @returns undefined when it is gone or we may not look
+ * @returns undefined when it is gone or we may not look; empty in the middle of exec, too (a program
+ *   just spawned shows its arguments and environment a few microseconds later)
  */
 export function environOf(pid: number): string[] | undefined {
   const bytes = readHead(`/proc/${pid}/environ`, ENVIRON_BYTES);

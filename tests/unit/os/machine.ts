@@ -51,10 +51,21 @@ export function sentenceOf(run: () => unknown): string {
   try {
     run();
   } catch (error) {
-    const { error: sentence, fix } = failureJson(error);
-    return fix === undefined ? sentence : `${sentence} | ${fix}`;
+    return sentence(error);
   }
   throw new Error("nothing was thrown");
+}
+
+/** The sentence (and fix) that `work` rejects with. */
+export function sentenceOfAsync(work: Promise<unknown>): Promise<string> {
+  return work.then(() => {
+    throw new Error("nothing was thrown");
+  }, sentence);
+}
+
+function sentence(thrown: unknown): string {
+  const { error, fix } = failureJson(thrown);
+  return fix === undefined ? error : `${error} | ${fix}`;
 }
 
 /** True when the tests run as root. */

@@ -73,7 +73,11 @@ Deno.test("a zombie shows its name in brackets, and is not alive", async () => {
 Deno.test("environOf reads what a process was started with; a missing process reads as absent", async () => {
   await using machine = new TestMachine();
   const child = machine.spawn(["sleep", "1000"], { env: { PATH: "/bin", "a.b": "c=d\ne" } });
-  assertEquals(environOf(child.pid)!.sort(), ["PATH=/bin", "a.b=c=d\ne"]);
+  const environ = await until("its environment", () => {
+    const pairs = environOf(child.pid);
+    return pairs?.length ? pairs : undefined; // empty in the middle of exec
+  });
+  assertEquals(environ.sort(), ["PATH=/bin", "a.b=c=d\ne"]);
   assertEquals(environOf(2 ** 22 + 1), undefined);
   assertEquals(readRow(2 ** 22 + 1), undefined);
   assertEquals(commandOf(2 ** 22 + 1), undefined);

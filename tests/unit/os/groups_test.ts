@@ -1,0 +1,204 @@
+/** Groups of real processes. */
+
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { readRow } from "../../../lib/os/proc.ts";
+import type { Child } from "../../../lib/os/system.ts";
+import { Fifo } from "../../kit/gate.ts";
+import { Scratch } from "../../kit/scratch.ts";
+import { pause, soon, until } from "../../kit/wait.ts";
+import { PATH, TestMachine } from "./machine.ts";
+
+/** Waits until exactly these programs run in the group. */
+async function membersAre(
+  machine: TestMachine,
+  child: Child,
+  commands: string[],
+): Promise<number[]> {
+  const wanted = commands.toSorted().join();
+  return await until(`members ${wanted}`, () => {
+    const { members } = machine.system.group(child.pid);
+    const is = members.map((row) => row.command).sort().join() === wanted;
+    return is && members.map((row) => row.pid);
+  });
+}
+
+const gone = (machine: TestMachine, child: Child) =>
+  soon("the group to be gone", machine.system.groupGone(child.pid));
+
+Deno.test("a signal reaches the whole group, other groups of the session, and those that left it", async () => {
+  await using machine = new TestMachine();
+  // timeout makes a process group of its own in the session.
+  const script = `timeout 1000 sleep 1001 & setsid sleep 1003 &
+    (setsid sh -c 'sleep 1004 & exit' &); wait`;
+  const leader = machine.spawn(["sh", "-c", script]);
+  const members = await membersAre(machine, leader, [
+    readRow(leader.pid)!.command,
+    "timeout 1000 sleep 1001",
+    "sleep 1001",
+    "sleep 1003",
+    "sleep 1004",
+  ]);
+  assertEquals(new Set(members.map((pid) => readRow(pid)!.pgrp)).size, 4);
+  assertEquals(machine.system.signalGroup(machine.id(leader), "SIGTERM"), true);
+  await gone(machine, leader);
+  assert(members.every((pid) => readRow(pid) === undefined || readRow(pid)!.state === "Z"));
+  assertEquals(machine.system.signalGroup(machine.id(leader), "SIGTERM"), false);
+});
+
+Deno.test("the group outlives its leader until the last member ends", async () => {
+  using scratch = new Scratch();
+  await using fifo = new Fifo(scratch.path("fifo"));
+  await using machine = new TestMachine();
+  const leader = machine.shell(`sh -c 'read x <${fifo.path}' & exit 3`);
+  assertEquals(await leader.exited, { code: 3, signal: null });
+  let over = false;
+  const waiting = machine.system.groupGone(leader.pid).then(() => over = true);
+  const [rest] = machine.members(leader);
+  await pause(30);
+  assertEquals([over, readRow(rest)!.session], [false, leader.pid]);
+  assertEquals(machine.system.alive(machine.id(leader)), false);
+  fifo.release();
+  await soon("the group to be gone", waiting);
+});
+
+Deno.test("a zombie leader with living members is not gone; zombies alone are", async () => {
+  await using machine = new TestMachine();
+  // The inner shell's child stays a zombie in the group for as long as the sleeper lives.
+  const leader = machine.shell("sleep 0 & exec sleep 1000");
+  await until("a zombie in the group", () => {
+    const rows = machine.system.group(leader.pid).members;
+    return rows.length === 1 && rows[0].command === "sleep 1000";
+  });
+  machine.system.signalGroup(machine.id(leader), "SIGKILL");
+  await gone(machine, leader);
+});
+
+Deno.test("a stopped program hears that it shall end", async () => {
+  await using machine = new TestMachine();
+  const leader = machine.spawn(["sleep", "1000"]);
+  Deno.kill(leader.pid, "SIGSTOP");
+  await until("it is stopped", () => readRow(leader.pid)!.state === "T");
+  machine.system.signalGroup(machine.id(leader), "SIGTERM");
+  assertEquals(await soon("its end", leader.exited), { code: null, signal: "SIGTERM" });
+});
+
+Deno.test("a program that ignores SIGTERM stays; SIGKILL ends it, and what it forks meanwhile", async () => {
+  await using machine = new TestMachine();
+  // Forks for ever, each child in a session of its own.
+  const leader = machine.shell(
+    `trap '' TERM; while :; do setsid sh -c 'trap "" TERM; sleep 1000' & sleep 0.002; done`,
+  );
+  await until("some children", () => machine.members(leader).length > 20);
+  machine.system.signalGroup(machine.id(leader), "SIGTERM");
+  await pause(20);
+  assert(machine.members(leader).length > 20);
+  machine.system.signalGroup(machine.id(leader), "SIGKILL");
+  await gone(machine, leader);
+  assertEquals(machine.system.descendants(), []);
+});
+
+Deno.test("a hundred groups waited for at once end each when it ends", async () => {
+  await using machine = new TestMachine();
+  const leaders = Array.from(
+    { length: 100 },
+    (_, i) => machine.spawn(["sleep", "1000"], { env: { PATH, I: String(i) } }),
+  );
+  const ended = new Set<number>();
+  const waits = leaders.map((leader) =>
+    machine.system.groupGone(leader.pid).then(() => ended.add(leader.pid))
+  );
+  const [first, ...others] = leaders;
+  machine.system.signalGroup(machine.id(first), "SIGTERM");
+  await soon("the first", waits[0]);
+  assertEquals([...ended], [first.pid]);
+  for (const leader of others) machine.system.signalGroup(machine.id(leader), "SIGKILL");
+  await soon("all", Promise.all(waits));
+  assertEquals(ended.size, 100);
+});
+
+Deno.test("waiting ends with its signal, and another waiter goes on waiting", async () => {
+  await using machine = new TestMachine();
+  const leader = machine.spawn(["sleep", "1000"]);
+  const controller = new AbortController();
+  const patient = machine.system.groupGone(leader.pid);
+  const hasty = machine.system.groupGone(leader.pid, controller.signal);
+  controller.abort(new Error("enough"));
+  await assertRejects(() => hasty, Error, "enough");
+  await assertRejects(
+    () => machine.system.groupGone(leader.pid, controller.signal),
+    Error,
+    "enough",
+  );
+  machine.system.signalGroup(machine.id(leader), "SIGKILL");
+  await soon("the patient one", patient);
+});
+
+Deno.test("who identifies as somebody else is never signalled", async () => {
+  await using machine = new TestMachine();
+  const leader = machine.spawn(["sleep", "1000"]);
+  const id = machine.id(leader);
+  const other = String(BigInt(id.start) - 1n);
+  assertEquals(machine.system.signalGroup({ ...id, start: other }, "SIGKILL"), false);
+  assertEquals(machine.system.signalGroup({ ...id, boot_id: "another boot" }, "SIGKILL"), false);
+  assertEquals(machine.system.signal({ ...id, start: other }, "SIGKILL"), false);
+  assertEquals(machine.system.alive({ ...id, start: other }), false);
+  assertEquals(machine.system.alive({ ...id, boot_id: "another boot" }), false);
+  assertEquals([machine.system.alive(id), machine.system.identify(id.pid)], [true, id]);
+});
+
+Deno.test("a group of a former daemon is known by its leader, or by its mark when that is gone", async () => {
+  await using machine = new TestMachine(false);
+  await using later = new TestMachine(false); // has started nothing, as a new daemon
+  const mark = `MARK=${crypto.randomUUID()}`;
+  const env = { PATH, MARK: mark.slice(5) };
+  const living = machine.spawn(["sleep", "1000"], { env });
+  assertEquals(later.system.group(living.pid).members.map((row) => row.pid), [living.pid]);
+  assertEquals(later.system.signalGroup(machine.id(living), "SIGTERM"), true);
+  await soon("its end, seen by another", later.system.groupGone(living.pid));
+
+  const left = machine.shell("sleep 1000 & exit", { env });
+  await left.exited;
+  const id = machine.id(left);
+  // Its table may be the one of a moment ago: nothing told it of what another daemon does.
+  await until("one member", () => later.system.group(left.pid).members.length === 1);
+  assertEquals(later.system.signalGroup(id, "SIGTERM"), false, "no evidence");
+  assertEquals(later.system.signalGroup({ ...id, mark: "MARK=other" }, "SIGTERM"), false);
+  assertEquals(later.system.signalGroup({ ...id, mark }, "SIGTERM"), true);
+  await soon("its end", later.system.groupGone(left.pid));
+});
+
+Deno.test("groupGone of a number nobody has resolves", async () => {
+  await using machine = new TestMachine();
+  await soon("nothing", machine.system.groupGone(2 ** 22 + 1));
+  assertEquals(machine.system.group(2 ** 22 + 1), { members: [] });
+});
+
+Deno.test("everything below us is known at the end, also what nobody claims", async () => {
+  await using machine = new TestMachine();
+  // A daemon that cleans its environment, two leaders alike: it may be nobody's.
+  const leaders = [1, 2].map(() => machine.shell("(env -i setsid /bin/sleep 1005 &); exit 0"));
+  await Promise.all(leaders.map((leader) => leader.exited));
+  const left = await until("two left", () => {
+    const rows = machine.system.descendants();
+    return rows.length === 2 && rows.every((row) => row.command.endsWith("sleep 1005")) && rows;
+  });
+  for (const { pid, start } of left) {
+    const id = { pid, start, boot_id: machine.system.bootId };
+    assertEquals(machine.system.signal(id, "SIGKILL"), true);
+  }
+  await until("none left", () => machine.system.descendants().length === 0);
+});
+
+Deno.test("a daemon that forked away before anybody looked is known by its environment", async () => {
+  await using machine = new TestMachine();
+  const leaders = ["1", "2"].map((I) =>
+    machine.shell("(setsid /bin/sleep 1006 &) ; exit 0", { env: { PATH, I } })
+  );
+  await Promise.all(leaders.map((leader) => leader.exited));
+  for (const leader of leaders) {
+    await until("its daemon", () => {
+      const [row, ...others] = machine.system.group(leader.pid).members;
+      return others.length === 0 && row?.command === "/bin/sleep 1006" && row.session === row.pid;
+    });
+  }
+});
