@@ -30,7 +30,8 @@ const MOST_INTERIM = 32;
 /** A program that ignores `Expect` would let both sides wait for ever: we answer for it. */
 const EXPECT_MS = 1000;
 
-/** A request buffer up to this size stays with its connection. */
+/** Request buffers have at least the one size, and stay with their connection up to the other. */
+const LEAST_OUT = 2048;
 const KEPT_OUT = 16_384;
 
 const SAFE = new Set(["GET", "HEAD", "OPTIONS", "TRACE"]);
@@ -54,6 +55,8 @@ export class Attempt {
   /** The client left or the drain was cut: nothing more to do. */
   #stopped = false;
   #fresh = false;
+  /** The answer that a cut drain gives, on its way. */
+  #farewell: Promise<void> | undefined;
 
   constructor(
     exchange: Exchange,
@@ -87,6 +90,7 @@ export class Attempt {
     try {
       return await this.#forward(last);
     } finally {
+      if (this.#farewell !== undefined) await this.#farewell;
       exchange.onGone = undefined;
       lease.release();
       place.release();
@@ -145,7 +149,7 @@ export class Attempt {
     const { head, body } = exchange;
     const upload = this.#upload;
     const room = requestRoom(head) + upload.firstRoom();
-    if (connection.out.length < room) connection.out = new Uint8Array(room);
+    if (connection.out.length < room) connection.out = new Uint8Array(Math.max(room, LEAST_OUT));
     const { out } = connection;
     const expect = head.expectsContinue && body.length !== 0 && head.minor === 1;
     let size = putRequest(out, exchange, this.#settings, {
@@ -266,7 +270,7 @@ export class Attempt {
     this.#connection?.close();
     const exchange = this.#exchange;
     if (exchange.answered) return exchange.cut();
-    answer(exchange, 503, "the release that was answering is being stopped", [
+    this.#farewell = answer(exchange, 503, "the release that was answering is being stopped", [
       ["Retry-After", "1"],
     ], true).catch(() => exchange.cut());
   };

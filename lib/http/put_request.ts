@@ -27,7 +27,7 @@ const TE_TRAILERS = latin1("Connection: TE\r\nTE: trailers\r\n");
 const STAR = latin1("*");
 const SLASH = latin1("/");
 /** More than all fixed text that is ever added. */
-const EXTRA = 512;
+const EXTRA = 1024;
 
 const HOP = [
   Kind.connection,

@@ -223,6 +223,8 @@ export class RawConnection implements Watched, Source {
     shared.served++;
     this.#enter("answer");
     if (this.body.ended) this.inbox.lookAhead();
+    // A client may end its sending side behind several requests at once.
+    if (this.inbox.state === 0) this.#halfClosedSince ??= shared.sweeper.now;
     try {
       const working = shared.handler(exchange);
       if (working !== undefined) await working;

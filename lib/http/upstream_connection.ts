@@ -25,7 +25,6 @@ import { WINDOW_ROOM } from "./exchange.ts";
 /** Room before a received head, so that the head sent on can be longer and still stand before the body. */
 const HEADROOM = 256;
 const DATA = 65_536;
-const FIRST_OUT = 2048;
 
 /** Programs that do not say how long they keep connections: less than Node's five seconds. */
 const IDLE_MS = 4000;
@@ -42,6 +41,7 @@ export interface UpstreamTimeouts {
 /** Why no answer head came. */
 export type NoAnswer = "closed" | "timeout" | "garbage";
 
+const NOTHING = new Uint8Array(0);
 const NO_TIMEOUTS: UpstreamTimeouts = { response: 0, send: 0 };
 
 export class UpstreamConnection implements Watched, Source {
@@ -60,7 +60,7 @@ export class UpstreamConnection implements Watched, Source {
   /** Why `readHead` gave no head, for people. */
   reason = "";
   /** Room to build a request in. */
-  out: Uint8Array = new Uint8Array(FIRST_OUT);
+  out: Uint8Array = NOTHING;
 
   bytes: Uint8Array = new Uint8Array(HEADROOM + DATA + WINDOW_ROOM);
   /** All of `bytes` that may be read into; most reads are into this. */
@@ -163,7 +163,12 @@ export class UpstreamConnection implements Watched, Source {
 
   /** Bytes for a tunnel: what was read already, then the socket. */
   async read(into: Uint8Array): Promise<number> {
-    if (this.from === this.to) return await this.wire.read(into);
+    if (this.from === this.to) {
+      // A tunnel may be silent for days and brings its own buffer.
+      this.bytes = this.#view = NOTHING;
+      this.from = this.to = 0;
+      return await this.wire.read(into);
+    }
     const count = Math.min(into.length, this.to - this.from);
     into.set(this.bytes.subarray(this.from, this.from + count));
     this.from += count;
