@@ -53,7 +53,7 @@ Deno.test("a new user's story: validate, serve, deploy, deploy, status, rollback
 
   await d.ok("shutdown");
   assertEquals(
-    await exists(`/proc/${ready.pid}`),
+    alive(ready.pid),
     false,
     "the daemon is gone when shutdown says so",
   );
