@@ -15,6 +15,7 @@
 
 import { type Clock, within } from "../core/clock.ts";
 import { Exit, Failure, failureFromJson, type FailureJson } from "../core/failure.ts";
+import { ProcessEnd } from "../os/process_end.ts";
 import type { EventRecord } from "../telemetry/events.ts";
 import { jsonLines } from "./json_lines.ts";
 import type {
@@ -88,12 +89,13 @@ export class ControlClient {
     return this.#ask("POST", "plan", {});
   }
 
-  /** Ends the daemon; resolves when its process has let go of the socket. */
+  /** Ends the daemon; resolves when its process is gone (where this machine can see it). */
   async shutdown(): Promise<{ status: "success"; message: string }> {
-    using witness = await reach(this.#path, this.#clock);
+    // A daemon that cannot tell its status can be ended all the same; its end is then not awaited.
+    const pid = await this.status().then((status) => status.pid, () => undefined);
+    using end = pid === undefined ? undefined : new ProcessEnd(pid);
     const answer = await this.#ask<{ status: "success"; message: string }>("POST", "shutdown", {});
-    // The kernel closes this idle connection with the daemon's last breath.
-    await within(this.#clock, GONE_TIME, witness.read(new Uint8Array(1)).catch(() => null));
+    await end?.within(GONE_TIME);
     return answer;
   }
 

@@ -60,6 +60,7 @@ export class Control implements AsyncDisposable {
   #door: Door;
   readonly #retired = new Set<Door>();
   #sweeper: Timer | undefined;
+  #hidden = false;
   #closed: Promise<void> | undefined;
 
   /** Use openControl. */
@@ -68,7 +69,7 @@ export class Control implements AsyncDisposable {
     this.#options = options;
     this.#limits = { ...CONTROL_LIMITS, ...options.limits };
     const { operations, emit, clock } = options;
-    const onShutdown = () => this.#unlink();
+    const onShutdown = () => this.hide();
     this.#app = createApp({ operations, emit, clock, limits: this.#limits, onShutdown });
     this.#door = this.#newDoor();
     this.#armSweep();
@@ -87,6 +88,12 @@ export class Control implements AsyncDisposable {
   close(ms = CLOSE): Promise<void> {
     this.#closed ??= this.#close(ms);
     return this.#closed;
+  }
+
+  /** Removes the name, so that another daemon may take it; whoever is connected stays. */
+  hide(): void {
+    this.#hidden = true;
+    this.#unlink();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -116,7 +123,7 @@ export class Control implements AsyncDisposable {
       this.#armSweep();
       try {
         const silent = this.#door.silent();
-        if (silent > 0) this.#renew(silent);
+        if (silent > 0 && !this.#hidden) this.#renew(silent);
       } catch (error) {
         this.#report(messageOf(error));
       }

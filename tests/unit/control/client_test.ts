@@ -222,15 +222,30 @@ Deno.test("a signal ends the watching of a deploy with its reason", async () => 
   hold.resolve();
 });
 
-Deno.test("shutdown returns when the daemon has let go of its socket", async () => {
+Deno.test("shutdown returns when the daemon's process has ended", async () => {
   await using server = await Server.open();
-  let closed = false;
+  const daemon = new Deno.Command("sleep", { args: ["1000"] }).spawn();
+  server.operations.status = () => ({ ...STATUS, pid: daemon.pid });
+  let ended = false;
   const stopping = server.client.shutdown().then((answer) => {
-    assert(closed, "the server was still open");
+    assert(ended, "the process was still there");
     return answer;
   });
-  await until("the name to be gone", () => [...Deno.readDirSync(server.scratch.dir)].length === 0);
-  closed = true;
+  await until(
+    "the answer to be sent",
+    () => [...Deno.readDirSync(server.scratch.dir)].length === 0,
+  );
   await server.control.close();
+  ended = true;
+  daemon.kill();
+  await daemon.status;
   assertEquals(await stopping, { status: "success", message: "stopped" });
+});
+
+Deno.test("a daemon that cannot tell its status can be shut down", async () => {
+  await using server = await Server.open();
+  server.operations.status = () => {
+    throw new TypeError("a bug");
+  };
+  assertEquals((await server.client.shutdown()).message, "stopped");
 });
