@@ -51,8 +51,10 @@ export class FollowedRun implements OutputRun {
     return this.#readers.reduce((sum, reader) => sum + reader.backlog, 0);
   }
 
+  /** An unfinished line is the last one of its stream: a prompt, or the last words of a program. */
   recent(): OutputLine[] {
-    return this.#parts.recent.list();
+    const unfinished = this.#readers.map((reader) => reader.unfinished);
+    return [...this.#parts.recent.list(), ...unfinished.filter((line) => line !== undefined)];
   }
 
   async settle(): Promise<void> {

@@ -24,9 +24,12 @@ import type { Loss } from "./output_loss.ts";
 import type { Recent } from "./output_recent.ts";
 import type { Spool, Stream } from "./spool.ts";
 import { settledAt } from "./spool_position.ts";
+import type { OutputLine } from "./types.ts";
 import { CONFIRM, type Look, RewriteWatch, type Rewritten } from "./spool_rewrite.ts";
 
 const NEWLINE = 0x0a;
+/** Bytes of an unfinished line that are shown. */
+const MAX_UNFINISHED = 1024;
 /** Holes are punched at multiples of this; every common block size divides it. */
 const HOLE_ALIGNMENT = 64 * 1024;
 
@@ -66,6 +69,7 @@ export class SpoolReader {
   #skipTo = 0;
   /** Lines before this offset were printed while nobody read; stamped by the file's own time. */
   #lateUntil: number;
+  #unfinished = new Uint8Array();
   #state: "reading" | "ending" | "done" = "reading";
   #waiting: PromiseWithResolvers<void>[] = [];
 
@@ -102,6 +106,14 @@ export class SpoolReader {
   /** Bytes in the spool that are not delivered. */
   get backlog(): number {
     return this.#state === "done" ? 0 : Math.max(0, this.#file.statSync().size - this.#position);
+  }
+
+  /** The beginning of a line whose end is not yet printed. */
+  get unfinished(): OutputLine | undefined {
+    if (this.#state === "done" || this.#unfinished.length === 0) return undefined;
+    const line = new TextDecoder().decode(this.#unfinished);
+    const at = stamp(this.#seen.mtime?.getTime() ?? this.#host.clock.wall());
+    return { at, stream: this.stream, line, cut: true };
   }
 
   /** Whether the spool has changed since it was last read to its end. */
@@ -162,8 +174,9 @@ export class SpoolReader {
 
   async #turn(buffer: Uint8Array): Promise<boolean> {
     const last = this.#state === "ending"; // before the size: what comes later was not printed
-    const { size, mtime } = this.#file.statSync();
-    const rewritten = this.#judge(size, mtime);
+    const look = this.#file.statSync();
+    const { size, mtime } = look;
+    const rewritten = this.#judge(look);
     if (rewritten === "yes") await this.#startOver();
     if (size - this.#position > this.#host.limits.spool_bytes) {
       this.#skipTo = size - Math.floor(this.#host.limits.spool_bytes / 2);
@@ -178,13 +191,13 @@ export class SpoolReader {
     if (from < this.#skipTo) await this.#skip(bytes);
     else await this.#deliver(this.#split(bytes, last && atEnd), mtime);
     const progress = this.#position > from;
-    if (progress) this.#free();
+    const freed = progress && this.#free();
+    this.#unfinished = bytes.slice(this.#position - from, this.#position - from + MAX_UNFINISHED);
     if (this.#position < size && (progress || !atEnd)) return true;
-    if (!this.#holes) await this.#truncateWhenRead();
-    this.#seen = this.#file.statSync();
-    if (this.#seen.size === this.#position && rewritten !== "maybe") {
-      this.#rewrite.remember(this.#seen);
-    }
+    // What was looked at must be what was read: one more look when it has changed meanwhile.
+    if (this.#position > size || freed || await this.#truncateWhenRead()) return true;
+    this.#seen = look;
+    if (size === this.#position && rewritten !== "maybe") this.#rewrite.remember(look);
     if (last && this.#position >= size) this.#finish();
     return false;
   }
@@ -197,9 +210,9 @@ export class SpoolReader {
     return lead > 0 && got > 0 && buffer[0] !== NEWLINE ? undefined : buffer.subarray(lead, got);
   }
 
-  #judge(size: number, mtime: Date | null): Rewritten {
-    if (size < this.#position) return "yes";
-    const rewritten = this.#rewrite.judge({ size, mtime }, this.#host.clock.now());
+  #judge(look: Look): Rewritten {
+    if (look.size < this.#position) return "yes";
+    const rewritten = this.#rewrite.judge(look, this.#host.clock.now());
     if (rewritten !== "maybe") return rewritten;
     if (this.#state === "ending") return "yes"; // no write of a program that is gone is under way
     this.#host.wakeLater(this, CONFIRM);
@@ -220,6 +233,7 @@ export class SpoolReader {
     const { kept, error } = await this.#write(records, this.#position + used);
     this.#position += used;
     this.#atLineEnd = !cut;
+    this.#unfinished = new Uint8Array();
     if (error !== undefined) {
       this.#host.loss.count(this.#spool.owner, lines.length - newlines(records, kept), error);
       await this.settleIntent();
@@ -285,29 +299,30 @@ export class SpoolReader {
     await this.settleIntent();
   }
 
-  #free(): void {
+  /** Gives what was read back to the disk, when it is much. False: the spool is as it was. */
+  #free(): boolean {
     const to = this.#position - this.#position % HOLE_ALIGNMENT;
-    if (!this.#holes || to - this.#freed < this.#host.limits.free_step) return;
+    const { free_step } = this.#host.limits;
+    if (!this.#holes || to - this.#freed < free_step) return false;
     try {
-      this.#holes = this.#host.punchHole(
-        this.#spool.files[this.stream],
-        this.#freed,
-        to - this.#freed,
-      );
-      this.#freed = to;
+      const path = this.#spool.files[this.stream];
+      this.#holes = this.#host.punchHole(path, this.#freed, to - this.#freed);
     } catch {
       this.#holes = false; // removed by somebody: the open file can still be emptied when it is read
     }
+    if (this.#holes) this.#freed = to;
+    return this.#holes;
   }
 
   /** Where the file system cannot free a part: all of it, at a moment when everything is read. */
-  async #truncateWhenRead(): Promise<void> {
-    if (this.#position < this.#host.limits.free_step) return;
-    if (this.#file.statSync().size !== this.#position) return;
+  async #truncateWhenRead(): Promise<boolean> {
     const read = this.#position;
+    if (this.#holes || read < this.#host.limits.free_step) return false;
+    if (this.#file.statSync().size !== read) return false;
     await this.#startOver(); // first: a kill in between repeats lines, the other way round loses some
     if (this.#file.statSync().size === read) this.#file.truncateSync(0);
-    else this.#position = read; // the program was faster; what is noted down is corrected with the next line
+    else this.#position = read; // the program was faster; the next intent corrects what is noted down
+    return true;
   }
 
   #complain(error: unknown): void {

@@ -45,9 +45,14 @@ Deno.test("an unfinished line waits for its rest, over any time", async () => {
   const seen = output.store.query({ process: "web", follow: true });
   assertEquals((await seen.next()).value.line, "first");
   await run.settle();
-  assertEquals(run.recent().map(({ line }) => line), ["first"]);
+  assertEquals(run.recent().map(({ line, cut }) => [line, cut]), [["first", undefined], [
+    "hal",
+    true,
+  ]]);
+  assertEquals((await lines(output)).length, 1);
   await Deno.writeTextFile(fifo, "go\n");
   assertEquals((await seen.next()).value.line, "half");
+  assertEquals(run.recent().map(({ line }) => line), ["first", "half"]);
   await seen.return!();
   await child.status;
 });
@@ -157,6 +162,7 @@ Deno.test("a script that opens /dev/stderr anew for each message is understood",
   const got = [(await first).value.line];
   for (let i = 1; i < messages.length; i++) {
     const next = seen.next();
+    await new Promise((resolve) => setTimeout(resolve, 5)); // file times count milliseconds
     await Deno.writeTextFile(fifo, "go\n");
     got.push((await next).value.line);
   }
