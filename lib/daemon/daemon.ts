@@ -49,7 +49,14 @@ import { operations, reload } from "./operations.ts";
 import type { Ready, ServeOptions } from "./options.ts";
 import { type Paths, pathsOf } from "./paths.ts";
 import { listenToSignals } from "./signals.ts";
-import { drainIntakes, endLeftovers, hurry, stopping, stopProcesses } from "./stop.ts";
+import {
+  closeIntakes,
+  drainIntakes,
+  endLeftovers,
+  hurry,
+  stopping,
+  stopProcesses,
+} from "./stop.ts";
 import { Teardown } from "./teardown.ts";
 import { Turn } from "./turn.ts";
 import { ServiceManager } from "./service_manager.ts";
@@ -72,6 +79,8 @@ export async function runDaemon(options: ServeOptions): Promise<ExitCode> {
   const started = { wall: clock.wall(), now: clock.now() };
   const teardown = new Teardown(clock);
   let control: Control | undefined;
+  /** Set once somebody asked for the end. */
+  let ending: Promise<void> | undefined;
   try {
     const ownEnv = Deno.env.toObject();
     const { file, overrides, dotenv } = options;
@@ -81,6 +90,7 @@ export async function runDaemon(options: ServeOptions): Promise<ExitCode> {
     const paths = pathsOf(config, ownEnv, Deno.uid() ?? 0);
     const claimed = claim(paths, config.control, machine, options.pid_file);
     teardown.add("locks", () => claimed.release());
+    teardown.add("name of the control socket", () => control?.hide());
     let unlisten = () => {};
     teardown.add("signals", () => unlisten());
     Deno.chdir("/");
@@ -110,6 +120,7 @@ export async function runDaemon(options: ServeOptions): Promise<ExitCode> {
     const remembered = history.read();
     const fleet = new Fleet(ground, [proxy], new Standing(ground), history, remembered, config);
     teardown.add("retention", () => fleet.close());
+    fleet.retain();
     const context: Context = {
       machine,
       clock,
@@ -130,15 +141,25 @@ export async function runDaemon(options: ServeOptions): Promise<ExitCode> {
       config,
     };
     teardown.add("leftovers", () => endLeftovers(context));
+    teardown.add("what intakes hold", () => closeIntakes(context), STEP_LIMIT);
     teardown.add("processes", async () => raise(await stopProcesses(context)));
     teardown.add("intakes", () => drainIntakes(context));
 
     const ended = Promise.withResolvers<void>();
-    const end = endOf(context, teardown, () => root.abort(stopping()), ended.resolve);
+    const abort = () => root.abort(stopping());
+    const end = (why: string) =>
+      ending ??= endDaemon(context, teardown, why).finally(() => {
+        abort();
+        ended.resolve();
+      });
     unlisten = listenToSignals({
       end(signal, times) {
-        if (times === 1) void end(signal);
-        else hurry(context, times === 2 ? forceStopTimeout(context.config) : 0);
+        // What goes wrong is told below, to whoever started the daemon.
+        if (times === 1) return void end(signal).catch(() => {});
+        const ms = times === 2 ? forceStopTimeout(context.config) : 0;
+        hurry(context, ms);
+        // Whatever then still waits for anything, waits no more, and what still stops is killed.
+        clock.timer(ms, abort);
       },
       reload: () => void reloadFromSignal(context),
       reopenLogs: () => void reopenLogs(context, log),
@@ -158,44 +179,46 @@ export async function runDaemon(options: ServeOptions): Promise<ExitCode> {
         emit,
         clock,
       });
-      context.state = "running";
-      const ready = readiness(context);
-      manager.ready(`live: ${ready.active_release_id ?? "no release yet"}`);
-      emit("daemon_ready", { started_in_ms: Math.round(clock.now() - started.now) });
-      options.onReady(ready);
+      if (ending === undefined) becomeReady(context, options);
     }
     await ended.promise;
+    await ending;
     return Exit.done;
   } catch (error) {
+    if (ending !== undefined) {
+      // It was told to end while it came up: what failed is what was told to end.
+      await ending;
+      return Exit.done;
+    }
     const wrong = await teardown.run();
     if (error instanceof Failure && wrong.length === 0) throw error;
-    throw new Failure([messageOf(error), ...wrong].join("; "), { cause: error });
+    const { exit, fix, detail } = error instanceof Failure ? error : {};
+    const message = [messageOf(error), ...wrong].join("; ");
+    throw new Failure(message, { exit, fix, detail, cause: error });
   } finally {
     await control?.close();
     machine[Symbol.dispose]();
   }
 }
 
-/** The one end of a daemon, whoever asks for it first. @throws Failure naming what could not be ended */
-function endOf(
-  context: Context,
-  teardown: Teardown,
-  abort: () => void,
-  done: () => void,
-): (why: string) => Promise<void> {
-  let ending: Promise<void> | undefined;
-  const end = async (why: string) => {
-    context.state = "stopping";
-    context.emit("daemon_stopping", { reason: why });
-    context.manager.stopping(context.config.proxy?.drain_timeout ?? 0);
-    context.restore.forget();
-    context.turn.close(stopping());
-    const wrong = await teardown.run();
-    abort();
-    done();
-    raise(wrong);
-  };
-  return (why) => ending ??= end(why);
+/** The control socket is open, and with it everything else. */
+function becomeReady(context: Context, { onReady }: ServeOptions): void {
+  const { clock, emit, manager, started } = context;
+  context.state = "running";
+  const ready = readiness(context);
+  manager.ready(`live: ${ready.active_release_id ?? "no release yet"}`);
+  emit("daemon_ready", { started_in_ms: Math.round(clock.now() - started.now) });
+  onReady(ready);
+}
+
+/** The one end of a daemon. @throws Failure naming what could not be ended */
+async function endDaemon(context: Context, teardown: Teardown, why: string): Promise<void> {
+  context.state = "stopping";
+  context.emit("daemon_stopping", { reason: why });
+  context.manager.stopping(context.config.proxy?.drain_timeout ?? 0);
+  context.restore.forget();
+  context.turn.close(stopping());
+  raise(await teardown.run());
 }
 
 /** @throws Failure with all sentences, when there are any */

@@ -23,7 +23,13 @@ export function health({ state, fleet }: Context): Health {
 /** `GET /v1/status` */
 export function status(context: Context): Status {
   const { config, fleet, paths, clock, turn } = context;
-  const releases = fleet.releases.map((release) => release.status());
+  const releases = fleet.releases.map((release) => {
+    const its = release.status();
+    // The leases of what drains are the release's own; the live one's are still the gate's.
+    return release === fleet.active
+      ? { ...its, leases: its.leases + context.proxy.gate.held }
+      : its;
+  });
   const { socket, mode, owner, group } = config.control;
   return {
     application: config.application,

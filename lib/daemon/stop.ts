@@ -6,8 +6,10 @@
  * of them at any moment.
  */
 
+import type { ProcessConfig } from "../config/config.ts";
 import { Failure } from "../core/failure.ts";
 import type { StopOptions } from "../process/types.ts";
+import { dropGenerations, retirementOf } from "../release/retire.ts";
 import type { Context } from "./context.ts";
 
 /** Why work that is under way ends. */
@@ -27,7 +29,12 @@ export async function drainIntakes({ fleet, config, emit }: Context): Promise<vo
   }
 }
 
-/** Stops every process of every release, then singletons, then services. */
+/** Takes the stable sides apart, after the last generation is gone. */
+export async function closeIntakes({ fleet }: Context): Promise<void> {
+  await Promise.all(fleet.intakes.map((intake) => intake[Symbol.asyncDispose]()));
+}
+
+/** Stops every process of every release and the singletons, then what they may depend on: services. */
 export async function stopProcesses(context: Context): Promise<string[]> {
   const { fleet, turn } = context;
   await turn.idle;
@@ -36,18 +43,32 @@ export async function stopProcesses(context: Context): Promise<string[]> {
     release.quiesce();
     for (const draining of release.drainings) draining.cut();
   }
-  const left = await Promise.all(releases.map((one) => one.stop(undefined, hasteOf(context))));
-  left.push(await fleet.standing.stop(hasteOf(context)));
-  for (const release of releases) release.become("stopped");
-  return left.filter((failure) => failure !== undefined).map((failure) => failure.message);
+  const stop = (which: (config: ProcessConfig) => boolean) =>
+    Promise.all(releases.map((release) => release.stop(which, hasteOf(context))));
+  const left = [
+    ...await stop((process) => process.policy !== "service"),
+    await fleet.standing.stop(hasteOf(context), "singleton"),
+    ...await stop((process) => process.policy === "service"),
+    await fleet.standing.stop(hasteOf(context), "service"),
+  ];
+  const errors = left.filter((failure) => failure !== undefined).map((failure) => failure.message);
+  for (const release of releases) {
+    const retirement = retirementOf(release);
+    // Whoever was on its way out drops its generations and saves the history at its end.
+    if (retirement !== undefined) await retirement;
+    else errors.push(...await dropGenerations(fleet, release));
+    release.become("stopped");
+  }
+  return errors;
 }
 
 /**
  * Ends what is left of anybody after all groups were stopped: orphans of an earlier daemon, and
  * descendants that escaped from their groups and came back to us as their reaper.
  */
-export async function endLeftovers({ fleet, machine, emit }: Context): Promise<void> {
-  await fleet.ground.orphans.clear();
+export async function endLeftovers(context: Context): Promise<void> {
+  const { fleet, machine, emit } = context;
+  await fleet.ground.orphans.clear(hasteOf(context).within);
   const left = machine.descendants();
   if (left.length === 0) return;
   for (const { pid, start } of left) {

@@ -18,6 +18,7 @@ import type { Change, Config } from "../config/config.ts";
 import { Failure, messageOf } from "../core/failure.ts";
 import { deploy, type Deployed, type Order, type Tell } from "../release/deploy.ts";
 import { standingProcesses } from "../release/fleet.ts";
+import { ofRelease } from "../release/release.ts";
 import type { Context } from "./context.ts";
 
 /** A release to make live; undefined: only what the configuration asks for. */
@@ -53,7 +54,7 @@ export async function transition(
   );
   const rebinding = proxy.rebind(next);
   const adopt = () => adoptConfig(context, next, changes, () => rebinding?.commit());
-  const goal = target ?? currentAgain(context, changes, standing);
+  const goal = target ?? currentAgain(context, next, changes);
   try {
     if (goal !== undefined) {
       const order: Order = { ...goal, config: next, replace: standing, adopt };
@@ -65,7 +66,10 @@ export async function transition(
     throw error;
   }
   adopt();
-  return { changes, errors: await replaceTouched(context, next, standing, touched) };
+  const errors = await replaceTouched(context, next, standing, touched, signal);
+  const unsaved = await fleet.save();
+  if (unsaved !== undefined) errors.push(unsaved.message);
+  return { changes, errors };
 }
 
 /** @throws Failure naming every field that cannot change while the daemon runs. */
@@ -90,15 +94,17 @@ function touchedProcesses(changes: readonly Change[]): Set<string> {
 /** The live release again, when something changed that only a new generation can show. */
 function currentAgain(
   { fleet, config }: Context,
+  next: Config,
   changes: readonly Change[],
-  standing: ReadonlySet<string>,
 ): Target | undefined {
   const active = fleet.active;
   if (active === undefined) return undefined;
-  const before = new Set(standingProcesses(config).map((one) => one.id));
+  // What belongs to a release now, or is going to; the daemon's own processes are replaced alone.
+  const concerned = new Set(
+    [...config.processes, ...next.processes].filter(ofRelease).map((one) => one.id),
+  );
   const needed = changes.some(({ process, effect }) =>
-    effect === "generation" &&
-    (process === undefined || !(standing.has(process) || before.has(process)))
+    effect === "generation" && (process === undefined || concerned.has(process))
   );
   if (!needed) return undefined;
   const { release_path, revision, lineage } = active.record;
@@ -112,15 +118,24 @@ function adoptConfig(
   changes: readonly Change[],
   rebind: () => void,
 ): void {
+  const { fleet } = context;
+  const longer = drainBudget(next) - drainBudget(context.config);
   context.config = next;
-  context.fleet.config = next;
+  fleet.config = next;
   for (const { field, process } of changes) {
-    if (process !== undefined && field.endsWith(".replicas")) context.fleet.forgetCount(process);
+    const fields = [`processes.${process}`, `processes.${process}.replicas`];
+    if (process !== undefined && fields.includes(field)) fleet.forgetCount(process);
   }
   rebind();
   context.proxy.configure(next);
-  context.fleet.standing.update(next);
-  context.fleet.active?.update(next);
+  fleet.standing.update(next);
+  for (const release of fleet.releases) {
+    if (release.state === "stopped") continue;
+    release.update(next);
+    if (longer === 0) continue;
+    for (const draining of release.drainings) draining.extend(longer);
+  }
+  fleet.retain();
   if (changes.length > 0) {
     context.emit("config_reloaded", {
       changes: changes.map((change) => `${change.field} (${change.effect})`),
@@ -129,26 +144,35 @@ function adoptConfig(
   for (const message of next.warnings) context.emit("config_warning", { message });
 }
 
+function drainBudget(config: Config): number {
+  return config.proxy?.drain_timeout ?? 0;
+}
+
 /** Services and singletons whose own definition changed while the release stays. */
 async function replaceTouched(
   context: Context,
   next: Config,
   standing: ReadonlySet<string>,
   touched: ReadonlySet<string>,
+  signal: AbortSignal,
 ): Promise<string[]> {
   const { fleet } = context;
   const release = fleet.active;
   const errors: string[] = [];
-  const configured = new Set(next.processes.map((one) => one.id));
+  const configured = new Set(standingProcesses(next).map((one) => one.id));
   for (const id of touched) {
     if (configured.has(id)) continue;
     const left = await fleet.standing.remove(id);
     if (left !== undefined) errors.push(left.message);
   }
-  if (release === undefined) return errors;
   for (const process of next.processes.filter((one) => standing.has(one.id))) {
+    // After a stop nothing is live, but what outlives releases still is what its last one made it.
+    const origin = release ?? fleet.standing.find(process.id)?.around.release;
+    if (origin === undefined) continue;
+    const ports = release?.ports ?? new Map();
     try {
-      await fleet.standing.replace(process, next, release, release.ports, "reload");
+      signal.throwIfAborted();
+      await fleet.standing.replace(process, next, origin, ports, "reload", signal);
     } catch (error) {
       errors.push(`"${process.id}" does not run: ${messageOf(error)}`);
     }

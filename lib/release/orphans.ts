@@ -85,27 +85,29 @@ export class Orphans {
     });
   }
 
-  /** Stops all that are left. */
-  async clear(): Promise<void> {
-    await this.#stopAll(() => true);
+  /** Stops all that are left. @param grace shorter than usual for who is in a hurry, ms */
+  async clear(grace = this.grace): Promise<void> {
+    await this.#stopAll(() => true, grace);
   }
 
-  async #stopAll(which: (entry: PidEntry) => boolean): Promise<void> {
+  async #stopAll(which: (entry: PidEntry) => boolean, grace = this.grace): Promise<void> {
     const chosen = [...this.#left.values()].filter(which);
     await Promise.all(chosen.map((entry) => {
       let stop = this.#stops.get(entry.pid);
       if (stop === undefined) {
-        stop = this.#stop(entry).finally(() => this.#stops.delete(entry.pid));
+        stop = this.#stop(entry, Math.min(grace, this.grace)).finally(() =>
+          this.#stops.delete(entry.pid)
+        );
         this.#stops.set(entry.pid, stop);
       }
       return stop;
     }));
   }
 
-  async #stop(entry: PidEntry): Promise<void> {
+  async #stop(entry: PidEntry, grace: number): Promise<void> {
     const { system } = this;
     const facts = { process: entry.instance, release: entry.release ?? undefined, pid: entry.pid };
-    for (const [signal, wait] of [["SIGTERM", this.grace], ["SIGKILL", KILL_WAIT]] as const) {
+    for (const [signal, wait] of [["SIGTERM", grace], ["SIGKILL", KILL_WAIT]] as const) {
       if (!system.signalGroup(entry, signal)) break;
       const limit = new AbortController();
       const gone = system.groupGone(entry.pid, limit.signal).then(() => true, () => false);

@@ -37,9 +37,11 @@ export async function restart(
       slot.instance === choice.process) &&
     (choice.policy === undefined || slot.place.config.policy === choice.policy)
   );
-  if (chosen.length === 0 && choice.process !== undefined) {
+  if (chosen.length === 0) {
     const known = [...fleet.standing.slots, ...(fleet.active?.slots ?? [])].map((slot) => slot.id);
-    throw new Failure(`there is no process "${choice.process}" to restart`, {
+    const { process, policy = "running" } = choice;
+    const what = process === undefined ? `${policy} process` : `process "${process}"`;
+    throw new Failure(`there is no ${what} to restart`, {
       fix: known.length === 0
         ? "nothing runs: deploy a release first"
         : `running processes: ${[...new Set(known)].join(", ")}`,
@@ -51,7 +53,7 @@ export async function restart(
     const release = fleet.active;
     if (release !== undefined && release.slots.includes(slot) && canOverlap(slot)) {
       await replaceCopy(fleet, release, slot, "manual", signal);
-    } else await slot.process.restart("manual");
+    } else await slot.process.restart("manual", { stay: STAY, signal });
     done.push(slot.instance);
   }
   return done;

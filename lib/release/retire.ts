@@ -40,6 +40,21 @@ export function retirementOf(release: Release): Promise<void> | undefined {
   return underWay.get(release);
 }
 
+/** Takes apart what the intakes built for a release that is not live. @returns what went wrong */
+export async function dropGenerations(fleet: Fleet, release: Release): Promise<string[]> {
+  const errors: string[] = [];
+  const { generations } = release;
+  release.generations = [];
+  for (const [index, generation] of generations.entries()) {
+    try {
+      await fleet.intakes[index].drop(generation);
+    } catch (error) {
+      errors.push(messageOf(error));
+    }
+  }
+  return errors;
+}
+
 async function drainAndStop(fleet: Fleet, release: Release, drainings: Draining[]): Promise<void> {
   const { clock, emit } = fleet.ground;
   const began = clock.now();
@@ -69,15 +84,7 @@ async function drainAndStop(fleet: Fleet, release: Release, drainings: Draining[
   }
   const left = await release.stop(isHandoff);
   if (left !== undefined) errors.push(left.message);
-  for (const [index, intake] of fleet.intakes.entries()) {
-    const generation = release.generations[index];
-    if (generation === undefined) continue;
-    try {
-      await intake.drop(generation);
-    } catch (error) {
-      errors.push(messageOf(error));
-    }
-  }
+  errors.push(...await dropGenerations(fleet, release));
   release.become("stopped");
   release.clear();
   emit("release_stopped", {
