@@ -35,6 +35,8 @@ export class ForwardIntake implements Intake<UpstreamSet> {
   readonly name = "proxy";
   readonly gate: Gate<UpstreamSet>;
   #front: Front | undefined;
+  /** Fronts on their way out. */
+  readonly #leaving = new Set<Front>();
   #proxy: ProxyConfig | undefined;
   #settings: ForwardSettings | undefined;
   #live: ReleaseContext | undefined;
@@ -64,8 +66,11 @@ export class ForwardIntake implements Intake<UpstreamSet> {
    */
   rebind(next: Config): Rebinding | undefined {
     const proxy = proxyOf(next);
-    if (addressOf(proxy) === addressOf(this.#proxy) && proxy?.front === this.#proxy?.front) {
-      return undefined;
+    if (addressOf(proxy) === addressOf(this.#proxy)) {
+      if (proxy?.front === this.#proxy?.front) return undefined;
+      throw new Failure("proxy.front cannot change while the address stays the same", {
+        fix: "change proxy.address too, or shut the daemon down and start it again",
+      });
     }
     const front = proxy === undefined ? undefined : this.#open(proxy);
     return {
@@ -115,20 +120,27 @@ export class ForwardIntake implements Intake<UpstreamSet> {
   }
 
   async drain(ms: number): Promise<Drained> {
-    if (this.#front === undefined) return { cut: 0 };
-    return await this.#close(this.#front, ms);
+    const fronts = [...this.#leaving];
+    if (this.#front !== undefined) fronts.push(this.#front);
+    const drained = await Promise.all(fronts.map((front) => this.#close(front, ms)));
+    return { cut: drained.reduce((sum, one) => sum + one.cut, 0) };
   }
 
   /** Ends every client connection now. */
   cut(): void {
     this.#front?.cut();
+    for (const front of this.#leaving) front.cut();
   }
 
   snapshot(): IntakeSnapshot {
     return {
       name: this.name,
       address: this.#front === undefined ? "" : printed(this.#front.address),
-      state: this.#front === undefined ? "closed" : "open",
+      state: this.#front === undefined
+        ? "closed"
+        : this.#leaving.has(this.#front)
+        ? "draining"
+        : "open",
     };
   }
 
@@ -170,9 +182,11 @@ export class ForwardIntake implements Intake<UpstreamSet> {
     const host = { clock, emit: this.emit };
     try {
       const place = proxy.front === "raw" ? Deno.listen({ hostname, port }) : { hostname, port };
-      const settings = () => this.#settings!;
+      // Until a new address is committed, what comes there is served by its own settings.
+      const own = forwardSettings(proxy, port);
+      const settings = () => this.#front === front ? this.#settings ?? own : own;
       const handler = forward(this.gate, settings, host);
-      const front = openFront(proxy.front, place, handler, frontOptions(proxy), host);
+      const front: Front = openFront(proxy.front, place, handler, frontOptions(proxy), host);
       this.emit("listener_bound", { name: this.name, address: printed(front.address) });
       return front;
     } catch (error) {
@@ -181,9 +195,16 @@ export class ForwardIntake implements Intake<UpstreamSet> {
   }
 
   async #close(front: Front, ms: number): Promise<Drained> {
-    const drained = await front.drain(ms);
-    this.emit("listener_closed", { name: this.name, address: printed(front.address) });
-    return drained;
+    const isFirst = !this.#leaving.has(front);
+    this.#leaving.add(front);
+    try {
+      return await front.drain(ms);
+    } finally {
+      this.#leaving.delete(front);
+      if (isFirst) {
+        this.emit("listener_closed", { name: this.name, address: printed(front.address) });
+      }
+    }
   }
 
   #cannotListen(hostname: string, port: number, error: unknown): Failure {
@@ -193,6 +214,12 @@ export class ForwardIntake implements Intake<UpstreamSet> {
       new Failure(`cannot listen on ${address} (proxy.address): ${what}`, { fix, cause: error });
     if (error instanceof Deno.errors.AddrInUse) {
       const pid = this.system.listeners(port).flatMap((listener) => listener.pids).at(0);
+      if (pid === Deno.pid) {
+        return problem(
+          "it overlaps the address this daemon listens on",
+          "choose another port, or shut the daemon down and start it again",
+        );
+      }
       const holder = pid === undefined ? undefined : this.system.row(pid);
       const who = holder === undefined
         ? "another program"
