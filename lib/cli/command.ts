@@ -7,7 +7,7 @@
 
 import type { ControlClient } from "../control/client.ts";
 import type { Clock } from "../core/clock.ts";
-import type { ExitCode } from "../core/failure.ts";
+import { Exit, type ExitCode } from "../core/failure.ts";
 import type { Output } from "./output.ts";
 import type { Place } from "./place.ts";
 
@@ -84,3 +84,9 @@ export interface Call {
 
 /** Why a signal was aborted by Ctrl-C. */
 export const interrupted = new Error("interrupted");
+
+/** Exit codes of every command that talks to a daemon. */
+export const CLIENT_EXITS: Partial<Record<ExitCode, string>> = {
+  [Exit.config]: "no configuration says where the daemon is",
+  [Exit.noDaemon]: "no daemon reachable",
+};

@@ -1,7 +1,7 @@
 /** `deploy`: the swap to a new release. */
 
 import { Exit } from "../../core/failure.ts";
-import type { Command } from "../command.ts";
+import { CLIENT_EXITS, type Command } from "../command.ts";
 import { ensureDaemon } from "../start.ts";
 import { goLive } from "../go_live.ts";
 import { releaseDir } from "../release_dir.ts";
@@ -33,9 +33,9 @@ export const deploy: Command = {
     { name: "wait", kind: "flag", about: "also wait until the release before is drained" },
   ],
   exits: {
+    ...CLIENT_EXITS,
     [Exit.failed]: "the release did not come up; the one before still serves",
     [Exit.config]: "the configuration is invalid, or was changed in a way that cannot be live",
-    [Exit.noDaemon]: "no daemon reachable",
     [Exit.partly]: "the release is live, but with errors that are named",
   },
   examples: [

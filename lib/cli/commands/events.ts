@@ -2,7 +2,7 @@
 
 import { Exit } from "../../core/failure.ts";
 import { renderReadable } from "../../telemetry/render.ts";
-import type { Command } from "../command.ts";
+import { CLIENT_EXITS, type Command } from "../command.ts";
 import { colourful } from "../render/paint.ts";
 import { show } from "../stream.ts";
 
@@ -22,8 +22,8 @@ export const events: Command = {
     },
   ],
   exits: {
+    ...CLIENT_EXITS,
     [Exit.failed]: "the daemon ended",
-    [Exit.noDaemon]: "no daemon reachable",
   },
   examples: ["supervisor events -f", "supervisor events --limit 1000 --json | jq ."],
   async run(call) {

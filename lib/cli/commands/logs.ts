@@ -1,7 +1,7 @@
 /** `logs`: what the processes print. */
 
 import { Exit } from "../../core/failure.ts";
-import type { Command } from "../command.ts";
+import { CLIENT_EXITS, type Command } from "../command.ts";
 import { logText } from "../render/records.ts";
 import { show } from "../stream.ts";
 
@@ -34,8 +34,8 @@ export const logs: Command = {
     },
   ],
   exits: {
+    ...CLIENT_EXITS,
     [Exit.failed]: "the daemon ended, or there is no such process",
-    [Exit.noDaemon]: "no daemon reachable",
   },
   examples: ["supervisor logs -f", "supervisor logs --process web --since 10m"],
   async run(call) {

@@ -1,7 +1,7 @@
 /** `plan`: what reload would do. */
 
 import { Exit } from "../../core/failure.ts";
-import type { Command } from "../command.ts";
+import { CLIENT_EXITS, type Command } from "../command.ts";
 import { changesText } from "../render/changes.ts";
 
 export const plan: Command = {
@@ -9,9 +9,9 @@ export const plan: Command = {
   about: "show what reload would change, and how; changes nothing",
   options: [],
   exits: {
+    ...CLIENT_EXITS,
     [Exit.failed]: "the daemon could not tell",
     [Exit.config]: "the new configuration is invalid",
-    [Exit.noDaemon]: "no daemon reachable",
   },
   examples: ["supervisor plan", "supervisor plan --json | jq .changes"],
   async run({ out, client }) {

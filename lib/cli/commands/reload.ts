@@ -1,7 +1,7 @@
 /** `reload`: takes the changed configuration over. */
 
 import { Exit } from "../../core/failure.ts";
-import type { Command } from "../command.ts";
+import { CLIENT_EXITS, type Command } from "../command.ts";
 import { changesText } from "../render/changes.ts";
 
 export const reload: Command = {
@@ -9,9 +9,9 @@ export const reload: Command = {
   about: "read the configuration again and apply what has changed (as SIGHUP does)",
   options: [],
   exits: {
+    ...CLIENT_EXITS,
     [Exit.failed]: "the new configuration could not be brought up; nothing has changed",
     [Exit.config]: "the new configuration is invalid or not applicable; nothing has changed",
-    [Exit.noDaemon]: "no daemon reachable",
     [Exit.partly]: "applied, but with errors that are named",
   },
   examples: ["supervisor plan", "supervisor reload"],

@@ -1,7 +1,7 @@
 /** `restart`: processes anew, without a gap where a new one can be proven first. */
 
 import { Exit, Failure } from "../../core/failure.ts";
-import type { Command } from "../command.ts";
+import { CLIENT_EXITS, type Command } from "../command.ts";
 
 const POLICIES = ["proxied", "companion", "singleton", "service"] as const;
 
@@ -25,8 +25,8 @@ export const restart: Command = {
     },
   ],
   exits: {
+    ...CLIENT_EXITS,
     [Exit.failed]: "a process did not come up again",
-    [Exit.noDaemon]: "no daemon reachable",
   },
   examples: [
     "supervisor restart",

@@ -1,7 +1,7 @@
 /** `rollback`: back to a release that was live before. */
 
 import { Exit } from "../../core/failure.ts";
-import type { Command } from "../command.ts";
+import { CLIENT_EXITS, type Command } from "../command.ts";
 import { goLive } from "../go_live.ts";
 
 export const rollback: Command = {
@@ -13,9 +13,9 @@ export const rollback: Command = {
     { name: "wait", kind: "flag", about: "also wait until the release before is drained" },
   ],
   exits: {
+    ...CLIENT_EXITS,
     [Exit.failed]: "it did not come up, or its directory is gone; the live release still serves",
     [Exit.config]: "the configuration is invalid, or was changed in a way that cannot be live",
-    [Exit.noDaemon]: "no daemon reachable",
     [Exit.partly]: "the release is live, but with errors that are named",
   },
   examples: ["supervisor rollback", "supervisor rollback --release-id v1"],

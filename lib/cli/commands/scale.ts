@@ -1,7 +1,7 @@
 /** `scale`: more or fewer copies of a process. */
 
 import { Exit, Failure } from "../../core/failure.ts";
-import type { Command } from "../command.ts";
+import { CLIENT_EXITS, type Command } from "../command.ts";
 import { harmless } from "../render/paint.ts";
 
 export const scale: Command = {
@@ -13,8 +13,8 @@ export const scale: Command = {
   ],
   options: [],
   exits: {
+    ...CLIENT_EXITS,
     [Exit.failed]: "the copies did not come up",
-    [Exit.noDaemon]: "no daemon reachable",
   },
   examples: ["supervisor scale worker 4"],
   async run({ arguments: [name, count], out, client }) {

@@ -1,15 +1,15 @@
 /** `shutdown`: ends the daemon and everything it runs. */
 
 import { Exit } from "../../core/failure.ts";
-import type { Command } from "../command.ts";
+import { CLIENT_EXITS, type Command } from "../command.ts";
 
 export const shutdown: Command = {
   name: "shutdown",
   about: "drain and stop everything, then end the daemon",
   options: [],
   exits: {
+    ...CLIENT_EXITS,
     [Exit.failed]: "the daemon ended, but something could not be stopped",
-    [Exit.noDaemon]: "no daemon reachable",
   },
   examples: ["supervisor shutdown"],
   async run({ out, client }) {

@@ -2,7 +2,7 @@
 
 import { sleep } from "../../core/clock.ts";
 import { Exit } from "../../core/failure.ts";
-import { type Call, type Command, interrupted } from "../command.ts";
+import { type Call, CLIENT_EXITS, type Command, interrupted } from "../command.ts";
 import { statusText } from "../render/status.ts";
 
 /** Between two looks of --watch, milliseconds. */
@@ -18,9 +18,8 @@ export const status: Command = {
     { name: "watch", kind: "flag", about: "show it again every second, until Ctrl-C" },
   ],
   exits: {
+    ...CLIENT_EXITS,
     [Exit.failed]: "the daemon ended while it was watched",
-    [Exit.config]: "no configuration file, or one that does not say where the daemon is",
-    [Exit.noDaemon]: "no daemon reachable",
   },
   examples: ["supervisor status", "supervisor status --watch", "supervisor status --json | jq ."],
   async run(call) {

@@ -1,7 +1,7 @@
 /** `stop`: takes a release out of service; the daemon stays. */
 
 import { Exit } from "../../core/failure.ts";
-import type { Command } from "../command.ts";
+import { CLIENT_EXITS, type Command } from "../command.ts";
 import { stoppedText } from "../render/status.ts";
 
 export const stop: Command = {
@@ -13,8 +13,8 @@ export const stop: Command = {
     { name: "now", kind: "flag", about: "do not drain" },
   ],
   exits: {
+    ...CLIENT_EXITS,
     [Exit.failed]: "it could not be stopped",
-    [Exit.noDaemon]: "no daemon reachable",
   },
   examples: ["supervisor stop", "supervisor stop --release-id v1 --now"],
   async run({ values, out, client }) {
