@@ -140,6 +140,8 @@ export interface LogRecord {
   release: string | null;
   stream: "stdout" | "stderr";
   line: string;
+  /** The line was longer than the limit: it goes on in the next record of this stream. */
+  cut?: true;
 }
 
 /** The daemon, as commands see it. Every method may throw Failure. */
