@@ -35,7 +35,7 @@ export function expandText(text: string, env: Env, bare: boolean): Expanded {
     let end = START.lastIndex;
     let value: string | undefined;
     if (found === "$$") value = "$";
-    else if (name !== undefined) value = bare ? lookUp(name, undefined, found, env, result) : found;
+    else if (name !== undefined) value = bare ? lookUp(name, found, env, result) : found;
     else {
       end = closing(text, end);
       const part = text.slice(match.index, end);
@@ -80,17 +80,17 @@ function inside(part: string, env: Env, result: Expanded): string | undefined {
     const told = argument.trim() || "it is required and not set";
     return refuse(`environment variable ${name}: ${told}`, `set ${name}`);
   }
-  return lookUp(name, value, part, env, result);
+  return lookUp(name, part, env, result);
 }
 
+/** The variable's value; undefined and a problem when it is not set. */
 function lookUp(
   name: string,
-  value: string | undefined,
   part: string,
   env: Env,
   result: Expanded,
 ): string | undefined {
-  if (Object.hasOwn(env, name)) return value ?? env[name];
+  if (Object.hasOwn(env, name)) return env[name];
   const near = nearest(name, Object.keys(env));
   const hint = near === undefined ? "" : `; did you mean ${near}?`;
   result.problems.push({
@@ -105,7 +105,8 @@ function lookUp(
  * Expands every text below `node` that comes from a file (an `-o` was expanded by the shell).
  *
  * A value that is one `${…}` takes the YAML type of what it expands to. What cannot be expanded is
- * reported and left out of the returned tree, so that no check complains about it a second time.
+ * reported and left out of the returned tree (an item with its whole list, so that no position
+ * shifts), so that no check complains about it a second time.
  */
 export function expandTree(
   node: Node,
@@ -123,10 +124,11 @@ export function expandTree(
     return { ...node, entries };
   }
   if (node.kind === "list") {
-    const items = node.items.flatMap((item, i) =>
-      expandTree(item, env, bare, problems, [...path, String(i)]) ?? []
+    const items = node.items.map((item, i) =>
+      expandTree(item, env, bare, problems, [...path, String(i)])
     );
-    return { ...node, items };
+    const known = items.filter((item) => item !== undefined);
+    return known.length === items.length ? { ...node, items: known } : undefined;
   }
   if (node.source.kind === "override" || typeof node.value !== "string") return node;
   if (!node.value.includes("$")) return node;

@@ -112,9 +112,9 @@ function check(
 ): Config | undefined {
   // Sections that nobody reads are not expanded: their variables need not be set.
   const isRead = ([name]: [string, Node]) => FILE_KEYS.includes(name) || sections.has(name);
-  const read = { ...root, entries: new Map([...root.entries].filter(isRead)) };
+  const taken = { ...root, entries: new Map([...root.entries].filter(isRead)) };
   const bare = ([name]: Path) => sections.get(name)?.roadrunner ?? false;
-  const expanded = expandTree(read, env, bare, problems) as Table;
+  const expanded = expandTree(taken, env, bare, problems) as Table;
   for (const name of root.entries.keys()) problems.push(...unread(name, sections));
   const own = new Map<string, Node>();
   const values: Record<string, unknown> = {};
@@ -125,8 +125,9 @@ function check(
   }
   const checked = validate(fileSchema, { ...expanded, entries: own });
   // What could not be expanded is written, so it is not missing.
-  const unknown = ({ path }: Problem) => !find(expanded, path) && find(root, path) !== undefined;
-  problems.push(...checked.problems.filter((problem) => !unknown(problem)));
+  const isUnknown = ({ path }: Problem) =>
+    find(expanded, path) === undefined && find(root, path) !== undefined;
+  problems.push(...checked.problems.filter((problem) => !isUnknown(problem)));
   if (checked.value === undefined) return undefined;
   if (problems.length > MAX_PROBLEMS) return undefined;
   const config = buildConfig(checked.value, values, place);

@@ -97,23 +97,24 @@ export function merge(base: Node, over: Node): Node {
   return { ...base, entries };
 }
 
-/** The tree without what is at `path`. */
-export function without(root: Node, path: Path): Node {
+/**
+ * The tree without what is at `path`. An item takes its whole list with it, so that no position
+ * ever shifts; undefined: nothing is left.
+ */
+export function without(root: Node, path: Path): Node | undefined {
   const [key, ...rest] = path;
+  if (key === undefined) return undefined;
   const next = child(root, key);
   if (next === undefined) return root;
-  const replaced = rest.length === 0 ? undefined : without(next, rest);
+  const left = without(next, rest);
   if (root.kind === "table") {
     const entries = new Map(root.entries);
-    if (replaced === undefined) entries.delete(key);
-    else entries.set(key, replaced);
+    if (left === undefined) entries.delete(key);
+    else entries.set(key, left);
     return { ...root, entries };
   }
-  if (root.kind !== "list") return root;
-  const items = root.items.flatMap((item, i) =>
-    String(i) !== key ? [item] : replaced === undefined ? [] : [replaced]
-  );
-  return { ...root, items };
+  if (root.kind !== "list" || left === undefined) return undefined;
+  return { ...root, items: root.items.map((item, i) => String(i) === key ? left : item) };
 }
 
 /** The tree with `value` at `path`, whose owner must be a table. */

@@ -42,33 +42,37 @@ export function validate<S extends z.ZodType>(
 ): Checked<z.output<S>> {
   const problems: Problem[] = [];
   let rest = withoutNul(node, base, problems);
-  for (let round = 0; round < MAX_ROUNDS; round++) {
+  for (let round = 0; rest !== undefined && round < MAX_ROUNDS; round++) {
     const result = parse(schema, rest, base);
     if (result.success) return { value: result.data, problems };
     // Later rounds only bring up what hangs on a value that was left out.
     if (round === 0) {
+      const left = rest;
       const told = explain(schema, result.error.issues, rest, base);
-      problems.push(...told.filter(({ path }) => !isTakenOut(path.slice(base.length), node, rest)));
+      problems.push(...told.filter(({ path }) => !isTakenOut(path.slice(base.length), node, left)));
     }
     const wrong = leaves(result.error.issues, rest).flatMap((issue) =>
       issue.keys === undefined ? [issue.path] : issue.keys.map((key) => [...issue.path, key])
     );
     if (wrong.length > MAX_PROBLEMS) break;
-    const saved = wrong.reduce<Node | undefined>((node, at) => leaveOut(node, at, schema), rest);
-    if (saved === undefined) break;
-    rest = saved;
+    rest = wrong.reduce<Node | undefined>((tree, at) => leaveOut(tree, at, schema), rest);
   }
   return { problems };
 }
 
-/** The tree without what is wrong at `path`; a required key that is missing gets its example. */
+/**
+ * The tree without what is wrong at `path`. A required key that is missing gets its example, so that
+ * the rest of its owner can still be looked at; when that is no plain value, the owner goes.
+ */
 function leaveOut(root: Node | undefined, path: Path, schema: z.ZodType): Node | undefined {
-  if (root === undefined || path.length === 0) return undefined;
+  if (root === undefined) return undefined;
   if (find(root, path) !== undefined) return without(root, path);
-  const example = keyAt(schema, path)?.example;
-  const owner = find(root, path.slice(0, -1));
-  if (example === undefined || owner?.kind !== "table") return undefined;
-  const text = String(example);
+  const ownerPath = path.slice(0, -1);
+  const owner = find(root, ownerPath);
+  // It went with something else that was left out.
+  if (owner === undefined) return root;
+  const text = String(keyAt(schema, path)?.example ?? "[");
+  if (owner.kind !== "table" || /^[[{]/.test(text)) return without(root, ownerPath);
   const { source } = owner;
   return withEntry(root, path, { kind: "scalar", value: text, text, source });
 }
@@ -121,13 +125,13 @@ function isTakenOut(path: Path, written: Node, rest: Node): boolean {
 }
 
 /** No program, path or environment can hold a NUL. */
-function withoutNul(node: Node, base: Path, problems: Problem[]): Node {
-  let result = node;
+function withoutNul(node: Node, base: Path, problems: Problem[]): Node | undefined {
+  let result: Node | undefined = node;
   for (const [path, { text }] of scalars(node)) {
     if (!text.includes("\0")) continue;
     const at = [...base, ...path];
     problems.push(error(at, "this value contains a NUL character", "remove the \\0"));
-    result = without(result, path);
+    result = result && without(result, path);
   }
   return result;
 }
