@@ -112,6 +112,8 @@ async function ask(subject: StopSubject, haste: Haste): Promise<void> {
     // The command failed, so the program may not know yet: the signal tells it.
   }
   subject.system.signalGroup(subject.id, settings.stop_signal);
+  // A member that is stopped (SIGSTOP, a terminal) would never see the signal.
+  subject.system.signalGroup(subject.id, "SIGCONT");
 }
 
 async function groupGone(subject: StopSubject, haste: Haste): Promise<boolean> {

@@ -23,10 +23,10 @@ export class FakeChild implements Child {
   readonly exited: Promise<ExitStatus>;
   /** Living members of the group, the leader among them while it lives. */
   readonly members = new Set<number>();
-  /** Every signal that reached the group. */
+  /** Every signal that reached the group, but SIGCONT, which is no news to who runs. */
   readonly signals: string[] = [];
   /** Signals it does nothing about. */
-  readonly deaf = new Set<string>(["SIGCONT"]);
+  readonly deaf = new Set<string>();
   /** Members that not even SIGKILL ends. */
   readonly immortal = new Set<number>();
   /** Resident bytes of each member. */
@@ -74,6 +74,7 @@ export class FakeChild implements Child {
 
   /** A signal to the whole group. */
   signal(name: string): void {
+    if (name === "SIGCONT") return;
     this.signals.push(name);
     if (this.deaf.has(name) && name !== "SIGKILL") return;
     for (const pid of [...this.members]) {
