@@ -12,6 +12,7 @@ import { fromFileUrl } from "@std/path";
 import { describeSchema, type KeySchema } from "../lib/config/json_schema.ts";
 import { jsonSchema } from "../lib/config/mod.ts";
 import { fileSchema } from "../lib/config/schema/file.ts";
+import { sections } from "../plugins/registry.ts";
 
 /** A text that is made, and where it stands. */
 export interface Generated {
@@ -27,7 +28,7 @@ const END = "<!-- end of keys -->";
 
 /** Everything this script keeps, as it should be now. */
 export function generated(): Generated[] {
-  const schema = JSON.stringify(jsonSchema(new Map()), null, 2) + "\n";
+  const schema = JSON.stringify(jsonSchema(sections()), null, 2) + "\n";
   const docs = Deno.readTextFileSync(DOCS_FILE);
   const begin = docs.indexOf(BEGIN);
   const end = docs.indexOf(END);
