@@ -122,8 +122,19 @@ export class FramedBody implements Body {
     }
     this.#window(available);
     chunks.took(available);
-    // Reading on to the next data byte tells whether this window is the last one.
-    if (chunks.data === 0) this.#frame();
+    // Chunks that are here already join the window (their framing made the room): one write for
+    // many small ones. Reading on also tells whether this window is the last one.
+    const source = this.#source;
+    while (chunks.data === 0) {
+      this.#frame();
+      const next = Math.min(chunks.data, source.to - source.from);
+      if (next === 0) break;
+      source.bytes.copyWithin(this.end, source.from, source.from + next);
+      source.from += next;
+      this.end += next;
+      this.taken += next;
+      chunks.took(next);
+    }
     this.done = chunks.done;
     return true;
   }

@@ -47,7 +47,7 @@ Deno.test("http edge: pipelined requests are answered in order", async () => {
   for (let i = 0; i < 50; i++) {
     const { body } = await client.message();
     assertMatch(body, new RegExp(`^(GET|POST) /${i} HTTP`));
-    const end = ["\r\n\r\nabc", "\r\n\r\n", "\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n"][i % 3];
+    const end = ["\r\n\r\nabc", "\r\n\r\n", "\r\n\r\n3\r\nabc\r\n0\r\n\r\n"][i % 3];
     assert(body.endsWith(end), body);
   }
   assertEquals(program.accepted, 1);
