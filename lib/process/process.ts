@@ -242,7 +242,6 @@ export class Process {
   #spawn(): void {
     const { emit, memory } = this.#host;
     const { reason } = this.#turns.life;
-    this.#restarts.disarm();
     emit("process_starting", { ...this.#name(), reason });
     let run: Run;
     try {

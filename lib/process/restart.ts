@@ -40,11 +40,13 @@ export class Restarts {
    * @returns how long it waits before it calls `due`; or, with the budget used, the number of tries
    */
   plan(policy: RetryPolicy, due: () => void): { delay_ms: number } | { tries: number } {
-    this.disarm();
     const retry = nextTry(policy, this.#history, this.#clock.now());
     if ("giveUp" in retry) return { tries: retry.tries };
     const delay_ms = Math.round(retry.delay);
-    const timer = this.#clock.timer(delay_ms, due);
+    const timer = this.#clock.timer(delay_ms, () => {
+      this.#wait = undefined;
+      due();
+    });
     this.#wait = { timer, at: stamp(this.#clock.wall() + delay_ms) };
     return { delay_ms };
   }

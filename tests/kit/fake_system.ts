@@ -32,6 +32,8 @@ export class FakeChild implements Child {
   /** Resident bytes of each member. */
   rss = 1_000_000;
   status: ExitStatus | undefined;
+  /** Set to let the exit be seen only when it resolves. */
+  reaping: Promise<void> | undefined;
   readonly #system: FakeSystem;
   readonly #exit = Promise.withResolvers<ExitStatus>();
 
@@ -54,8 +56,10 @@ export class FakeChild implements Child {
   /** The leader ends; the rest of its group lives on. */
   exit(code: number | null, signal: string | null = null): void {
     if (!this.members.has(this.pid)) return;
-    this.status = { code, signal };
-    this.#exit.resolve(this.status);
+    const status = { code, signal };
+    this.status = status;
+    if (this.reaping === undefined) this.#exit.resolve(status);
+    else this.reaping.then(() => this.#exit.resolve(status));
     this.end(this.pid);
   }
 

@@ -100,17 +100,20 @@ for (const kind of ["http", "tcp"] as const) {
     assertMatch(verdict.reason, /listened on by pid 4242 \(nginx\)/);
   });
 
-  Deno.test(`${kind}: a worker that becomes known at the second look is no stranger`, async () => {
-    const { system, program, run } = world(kind);
-    await using server = listener(async (conn) => void await answer(conn, OK));
+  Deno.test(`${kind}: a worker that is known a moment later is no stranger`, async () => {
+    const { system, program, run } = world(kind, {}, {
+      ...realClock,
+      timer(ms, callback) {
+        return realClock.timer(ms, () => {
+          if (ms === 50) program.members.add(worker);
+          callback();
+        });
+      },
+    });
     const worker = system.nextPid();
-    let looks = 0;
-    system.listeners = () => {
-      if (++looks === 2) program.members.add(worker);
-      return [{ address: "127.0.0.1", pids: [worker] }];
-    };
+    await using server = listener(async (conn) => void await answer(conn, OK));
+    system.listening.set(server.port, [{ address: "127.0.0.1", pids: [worker] }]);
     assertEquals(await run(server.port), { proven: true });
-    assertEquals(looks, 2);
   });
 
   Deno.test(`${kind}: the exact address counts before the wildcard`, async () => {
@@ -258,6 +261,13 @@ Deno.test("http: silence ends with the attempt, and the next attempt may be good
   assertEquals(await run(server.port), { proven: true });
 });
 
+Deno.test("http: an attempt that the deadline cut short does not hide the one before", async () => {
+  const word = await lastWord(async (conn, count) => {
+    if (count === 1) await answer(conn, "HTTP/1.1 503 Warming Up\r\n\r\n");
+  });
+  assertEquals(word, "answered 503");
+});
+
 Deno.test("http: an answer that comes byte by byte does not prolong its attempt", async () => {
   const word = await lastWord(async (conn) => {
     const drip = new TextEncoder().encode("x");
@@ -362,4 +372,22 @@ Deno.test("a probed process on trial: the verdict refuses the start and stops th
   assertMatch(error.fix, /range of ports/);
   await process.stop();
   assert(!system.last.alive);
+});
+
+Deno.test("a verdict that comes with a stop is no verdict", async () => {
+  const { system } = world("tcp");
+  const here = new World(system);
+  await using server = listener(() => {});
+  const { port } = server;
+  const tcp = { kind: "tcp", host: "127.0.0.1", port, path: "", timeout: 5_000 } as const;
+  const times = { interval: 5, attempt_timeout: 1_000, start_delay: 0 };
+  const process = here.process(specOf({ probe: { ...tcp, ...times } }));
+  let stopping: Promise<unknown> | undefined;
+  system.listeners = () => {
+    stopping ??= process.stop();
+    return [];
+  };
+  await assertRejects(() => process.start("deploy"), Error, "stopped meanwhile");
+  await stopping;
+  assert(!here.names.includes("process_ready"));
 });

@@ -112,6 +112,18 @@ Deno.test("the budget: waits double, then it is given up; a restart revives and 
   assertEquals(process.state, "running", "the first wait again, and the budget is whole");
 });
 
+Deno.test("who stayed up long enough waits the first delay again", async () => {
+  const { clock, system, world } = manualWorld();
+  const process = world.process(specOf());
+  await process.start("deploy");
+  system.last.exit(1);
+  await clock.advance(1_000);
+  await clock.advance(30_000);
+  system.last.exit(1);
+  await clock.advance(1_000);
+  assertEquals(process.state, "running");
+});
+
 Deno.test("a spawn that fails is a state with a reason, and is tried again", async () => {
   const { clock, system, world } = manualWorld();
   system.mayspawn = () => {
@@ -215,6 +227,19 @@ Deno.test("a program that ends because a stranger holds its port says so", async
   assertMatch(failure.message, /another program listens on its port/);
 });
 
+Deno.test("a listener whose owner is not to be seen is a stranger once nobody of ours lives", async () => {
+  for (const leftover of [false, true]) {
+    const { system, world } = manualWorld();
+    system.listening.set(18182, [{ address: "0.0.0.0", pids: [] }]);
+    const process = world.process(specOf({}, { port: 18182 }));
+    const started = process.start("deploy", { supervise: false, stay: 100 });
+    const refused = assertRejects(() => started, Failure);
+    if (leftover) system.last.fork();
+    system.last.exit(1);
+    assertEquals((await refused).detail?.port_taken, leftover ? undefined : true);
+  }
+});
+
 Deno.test("its own leftovers on the port are no strangers", async () => {
   const { system, world } = manualWorld();
   const process = world.process(specOf({}, { port: 18182 }));
@@ -287,10 +312,26 @@ Deno.test("survivors of SIGKILL are named, and nothing is started beside them", 
   assertMatch(failure.message, new RegExp(`pid ${stuck}`));
   assertEquals(process.state, "backoff");
   assertEquals(system.programs.length, 1);
+  const identities: unknown[] = [];
+  process.onChange(() => identities.push(process.identity));
   first.end(stuck);
+  await turn();
+  assertEquals(identities, [undefined], "its end is told");
   await clock.advance(1_000);
   assertEquals(process.state, "running");
   assertEquals(system.programs.length, 2);
+});
+
+Deno.test("a stop ends the proving at once", async () => {
+  const { clock, system, world } = manualWorld();
+  const process = world.process(specOf());
+  const refused = assertRejects(() => process.start("deploy", { stay: 2_000 }), Failure);
+  system.last.deaf.add("SIGTERM");
+  const stopping = process.stop();
+  await clock.advance(10_000);
+  await stopping;
+  await refused;
+  assert(!world.names.includes("process_ready"));
 });
 
 Deno.test("restart stops, then starts; a start during a stop waits for its end", async () => {
@@ -346,9 +387,13 @@ Deno.test("the daemon's end: waits end, retries end, programs are left alone", a
   assertEquals(crashed.state, "failed");
   assertEquals(clock.pending, 0);
   await assertRejects(() => crashed.start("manual"), Error, "over");
-  assert(system.programs[0].alive);
-  await waiting.stop();
-  assert(!system.programs[0].alive);
+  const [program] = system.programs;
+  program.deaf.add("SIGTERM");
+  assert(program.alive);
+  const stopping = waiting.stop();
+  await clock.advance(0);
+  await stopping;
+  assert(!program.alive, "a stop after the end does not wait");
 });
 
 Deno.test("a caller who goes away ends its waiting, not the program", async () => {
@@ -373,7 +418,8 @@ Deno.test("a listener that throws is reported and costs nobody else anything", a
   });
   const off = process.onChange((subject) => void seen.push(subject.state));
   await process.start("deploy");
-  assertEquals(seen, ["starting", "starting", "running"]);
+  process.quiesce();
+  assertEquals(seen, ["starting", "starting", "running"], "nothing to see, nothing told");
   assertEquals(world.events("internal_error").map((told) => told.error).includes("mine"), true);
   off();
   await process.stop();
@@ -482,16 +528,17 @@ Deno.test("status: members of the group with their sum, absent facts left out", 
     exit: null,
     logs: [],
   });
+  const worker = system.nextPid();
   await process.start("deploy");
   const { pid, command } = system.last;
-  const worker = system.last.fork();
+  system.last.members.add(worker);
   for (const line of ["one", "two", "three"]) world.output.say(line);
   await clock.advance(1_500);
   const shot = process.snapshot();
   assertEquals(shot.rss_bytes, 2_000_000);
   assertEquals(shot.children, [
-    { pid, command, rss_bytes: 1_000_000 },
     { pid: worker, command, rss_bytes: 1_000_000 },
+    { pid, command, rss_bytes: 1_000_000 },
   ]);
   assertEquals(shot.uptime_ms, 1_500);
   assertEquals(shot.logs.map((line) => line.line), ["two", "three"]);

@@ -85,6 +85,33 @@ Deno.test("a leader that leaves in the drain does not excuse the rest of its gro
   assert(!program.alive);
 });
 
+Deno.test("who leaves during the quiet command needs nothing more", async () => {
+  const { system, process, program, steps } = await running({
+    lifecycle: { quiet_command: "quiet it", drain_timeout: 60_000 },
+  });
+  const stopping = process.stop();
+  await turn();
+  program.exit(0);
+  system.hooks[0].exit(0);
+  await stopping;
+  assertEquals(steps(), ["quiet"]);
+});
+
+Deno.test("a stop waits until its leader is reaped, also when it was killed", async () => {
+  for (const deaf of [[], ["SIGTERM"]]) {
+    const { clock, process, program } = await running();
+    for (const name of deaf) program.deaf.add(name);
+    const reaped = Promise.withResolvers<void>();
+    program.reaping = reaped.promise;
+    const stopping = process.stop({ within: 100 });
+    await clock.advance(200);
+    assert(!program.alive);
+    assertEquals(process.state, "stopping");
+    reaped.resolve();
+    assert((await stopping).exit !== null);
+  }
+});
+
 Deno.test("indefinite waits for ever, its hooks do not", async () => {
   const { clock, system, world, process, program } = await running({
     graceful_stop: "indefinite",
