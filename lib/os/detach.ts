@@ -31,7 +31,7 @@ export interface Detached {
   readonly ended: Promise<ExitStatus>;
   /** Sends it a signal; false: it has ended. */
   signal(name: Deno.Signal): boolean;
-  /** Lets go of it: we may end, it stays. */
+  /** Lets go of it: we may end, it stays. Waiting for `ended` does not keep us alive any more. */
   letGo(): Promise<void>;
 }
 

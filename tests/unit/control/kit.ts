@@ -4,7 +4,6 @@
  * Invariant: everything opened here is closed when the scope ends, so that a leak fails the test.
  */
 
-import { createHash } from "node:crypto";
 import { ControlClient } from "../../../lib/control/client.ts";
 import type { ControlLimits } from "../../../lib/control/app.ts";
 import type {
@@ -234,9 +233,4 @@ export async function readAll(connection: Deno.UnixConn): Promise<string> {
     if (!(error instanceof Deno.errors.ConnectionReset)) throw error;
   }
   return text;
-}
-
-/** A short fingerprint, to compare large texts without printing them. */
-export function digest(text: string): string {
-  return createHash("sha256").update(text).digest("hex").slice(0, 16);
 }
