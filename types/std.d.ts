@@ -7,7 +7,10 @@ declare module "@std/yaml" {
     allowDuplicateKeys?: boolean;
   }
   export function parse(text: string, options?: ParseOptions): unknown;
-  export function stringify(value: unknown, options?: { lineWidth?: number; indent?: number }): string;
+  export function stringify(
+    value: unknown,
+    options?: { lineWidth?: number; indent?: number },
+  ): string;
 }
 
 declare module "@std/path" {
@@ -46,12 +49,20 @@ declare module "@std/assert" {
   export function assert(expr: unknown, msg?: string): asserts expr;
   export function assertEquals<T>(actual: T, expected: T, msg?: string): void;
   export function assertNotEquals<T>(actual: T, expected: T, msg?: string): void;
-  export function assertStrictEquals<T>(actual: unknown, expected: T, msg?: string): asserts actual is T;
+  export function assertStrictEquals<T>(
+    actual: unknown,
+    expected: T,
+    msg?: string,
+  ): asserts actual is T;
   export function assertExists<T>(actual: T, msg?: string): asserts actual is NonNullable<T>;
   export function assertMatch(actual: string, expected: RegExp, msg?: string): void;
   export function assertNotMatch(actual: string, expected: RegExp, msg?: string): void;
   export function assertStringIncludes(actual: string, expected: string, msg?: string): void;
-  export function assertArrayIncludes<T>(actual: ArrayLike<T>, expected: ArrayLike<T>, msg?: string): void;
+  export function assertArrayIncludes<T>(
+    actual: ArrayLike<T>,
+    expected: ArrayLike<T>,
+    msg?: string,
+  ): void;
   export function assertObjectMatch(
     // deno-lint-ignore no-explicit-any
     actual: Record<PropertyKey, any>,

@@ -31,7 +31,7 @@ export async function configRequest(
   cwd: string,
   env: Record<string, string>,
 ): Promise<ConfigRequest> {
-  const { findConfig } = await import("../config/mod.ts");
+  const { findConfig } = await import("../config/file.ts");
   const given = values.text("config");
   const dotenv = values.text("dotenv");
   return {
@@ -51,7 +51,7 @@ export async function placeOf(
   const socket = values.text("socket");
   if (socket !== undefined) return { socket: resolve(cwd, socket) };
   const request = await configRequest(values, cwd, env);
-  const { readIdentity } = await import("../config/mod.ts");
+  const { readIdentity } = await import("../config/identity.ts");
   const { pathsOf } = await import("../daemon/paths.ts");
   const identity = await readIdentity(request);
   const paths = pathsOf(identity, env, Deno.uid() ?? 0);

@@ -6,7 +6,7 @@
  * of the file.
  */
 
-import type { z } from "zod";
+import type * as z from "zod";
 import { nearest } from "../core/suggest.ts";
 import { writeOneOf } from "./schema/fields.ts";
 import { keyAt, keysAt, type KeySchema } from "./json_schema.ts";

@@ -6,7 +6,7 @@
  * `validate` agree on every key.
  */
 
-import { z } from "zod";
+import * as z from "zod";
 import { STOP_SIGNALS } from "./names.ts";
 import type { KeyMeta } from "./schema/fields.ts";
 import { fileSchema } from "./schema/file.ts";

@@ -6,7 +6,7 @@
  * or (where a client of the application would notice that it does nothing) in an error.
  */
 
-import type { z } from "zod";
+import type * as z from "zod";
 import type { Config } from "./config.ts";
 import type { Severity, Spot } from "./problem.ts";
 import type { Path } from "./tree.ts";

@@ -9,7 +9,7 @@
  * Invariant: `problems` has no error exactly when `value` is the whole of what was written.
  */
 
-import { z } from "zod";
+import * as z from "zod";
 import { explain, leaves } from "./explain.ts";
 import { keyAt } from "./json_schema.ts";
 import { error, MAX_PROBLEMS, type Problem } from "./problem.ts";

@@ -6,7 +6,7 @@
  * whose `params.fix` says what to write.
  */
 
-import { z } from "zod";
+import * as z from "zod";
 import { formatDuration, parseDuration } from "../../core/duration.ts";
 import { formatSize, parseSize } from "../../core/size.ts";
 import { nearest } from "../../core/suggest.ts";

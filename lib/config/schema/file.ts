@@ -5,7 +5,7 @@
  * Invariant: the shape is strict (no unknown key passes) and every key is described.
  */
 
-import { z } from "zod";
+import * as z from "zod";
 import { MAX_AGE, RETENTION, VERSION } from "../defaults.ts";
 import { readApplication } from "../names.ts";
 import { count, described, duration, read, section, text } from "./fields.ts";

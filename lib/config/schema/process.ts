@@ -5,7 +5,7 @@
  * in ../rules/process.ts.
  */
 
-import { z } from "zod";
+import * as z from "zod";
 import { parseDuration } from "../../core/duration.ts";
 import { MAX_AGE, MEMORY, PROCESS, RESTART, RESTART_WINDOW_WHEN_LIMITED } from "../defaults.ts";
 import { readPorts, readProcessId, readSignal, Refusal } from "../names.ts";

@@ -4,7 +4,7 @@
  * Invariant: every timeout and limit of the public side has a key here.
  */
 
-import { z } from "zod";
+import * as z from "zod";
 import { CONTROL_MODE, HEALTH, PROXY, UPSTREAM_HOST } from "../defaults.ts";
 import { isHost, readAddress, readCidr, readMode, Refusal } from "../names.ts";
 import { count, described, duration, oneOf, read, section, size, text } from "./fields.ts";
