@@ -18,7 +18,7 @@ import { Failure } from "../core/failure.ts";
 import type { Clock, Timer } from "../core/clock.ts";
 import { realClock } from "./clock.ts";
 import { errno, libc } from "./ffi.ts";
-import { readRow } from "./proc.ts";
+import { onMainThread, readRow } from "./proc.ts";
 import { errnoReason } from "./reason.ts";
 import { signalName } from "./signals.ts";
 import type { ExitStatus } from "./system.ts";
@@ -42,6 +42,7 @@ export class Children {
   readonly #own = new Map<number, (status: ExitStatus) => void>();
   readonly #foreign = new Set<number>();
   #adopting = false;
+  #alone: boolean | undefined;
   #listening = false;
   #tick: Timer | undefined;
   readonly #onSigchld = () => this.reap();
@@ -120,7 +121,9 @@ export class Children {
   #adopted(pid: number): boolean {
     if (this.#foreign.has(pid)) return false;
     const row = readRow(pid);
-    return row !== undefined && row.session !== (ourSession ??= readRow(Deno.pid)?.session);
+    if (row === undefined || row.session === readRow(Deno.pid)?.session) return false;
+    // A session leader may be a child that a neighbour on another thread started.
+    return row.session !== pid || (this.#alone ??= onMainThread());
   }
 
   #listen(): void {
@@ -146,8 +149,6 @@ export class Children {
     this.#tick?.cancel();
   }
 }
-
-let ourSession: number | undefined;
 
 /** The children of this process. */
 export const children = new Children();

@@ -22,7 +22,7 @@
 
 import { abortable, type Clock, type Timer } from "../core/clock.ts";
 import { Kinship, type Leader } from "./kinship.ts";
-import { environOf, isAlive, readRow, readRows, type Rows } from "./proc.ts";
+import { environOf, isAlive, onMainThread, readRow, readRows, type Rows } from "./proc.ts";
 import type { ExitStatus, PidIdentity, ProcRow } from "./system.ts";
 import { ProcessTable, type Scan } from "./table.ts";
 
@@ -58,6 +58,8 @@ const ENDING: ReadonlySet<Deno.Signal> = new Set<Deno.Signal>([
 /** What this file asks of the kernel; a test brings its own. */
 export interface Kernel {
   readonly us: number;
+  /** Every child of this process was started by us, or is an orphan that came back. */
+  readonly alone: boolean;
   readRows(): Rows;
   readRow(pid: number): ProcRow | undefined;
   environ(pid: number): string[] | undefined;
@@ -95,7 +97,7 @@ export class Groups {
     private readonly bootId: string,
     private readonly kernel: Kernel,
   ) {
-    this.#kinship = new Kinship(kernel.us, kernel.environ);
+    this.#kinship = new Kinship(kernel.us, kernel.alone, kernel.environ);
     this.#table = new ProcessTable(clock, (scan) => this.#observe(scan), kernel.readRows);
   }
 
@@ -120,7 +122,7 @@ export class Groups {
       this.#table.current();
       return [...this.#kinship.members(leader)];
     }
-    const passing = new Kinship(this.kernel.us, this.kernel.environ);
+    const passing = new Kinship(this.kernel.us, false, this.kernel.environ);
     passing.add({ pid: leader, start: this.#table.current().rows.get(leader)?.start });
     passing.observe(this.#table.current().rows);
     return passing.members(leader);
@@ -329,5 +331,5 @@ export class Groups {
 
 /** The kernel of this machine. */
 export function realKernel(us: number): Kernel {
-  return { us, readRows, readRow, environ: environOf, kill: Deno.kill };
+  return { us, alone: onMainThread(), readRows, readRow, environ: environOf, kill: Deno.kill };
 }

@@ -49,6 +49,8 @@ export class Kinship {
 
   constructor(
     private readonly us: number,
+    /** Every child we did not start is an orphan that came back; without it rule 5 is not applied. */
+    private readonly alone: boolean,
     private readonly environ: ReadEnviron = environOf,
   ) {}
 
@@ -138,7 +140,7 @@ export class Kinship {
     if (seen?.leader !== undefined) return seen.leader;
     if (row.ppid === this.us) {
       // What shares our own session was not started by spawn.ts and belongs to no leader.
-      const orphan = seen === undefined && row.session !== rows.get(this.us)?.session;
+      const orphan = this.alone && seen === undefined && row.session !== rows.get(this.us)?.session;
       return orphan ? this.#claim(row) : undefined;
     }
     const parent = rows.get(row.ppid);

@@ -114,6 +114,15 @@ export function readBootId(): string {
   return Deno.readTextFileSync("/proc/sys/kernel/random/boot_id").trim();
 }
 
+/**
+ * True on the first thread of the process, where the daemon lives: all children are its own then, for
+ * nothing is ever started from other threads. Elsewhere (tests that run side by side in one process)
+ * a child that we did not start may be a neighbour's.
+ */
+export function onMainThread(): boolean {
+  return Deno.readLinkSync("/proc/thread-self") === `${Deno.pid}/task/${Deno.pid}`;
+}
+
 /** Text of a file below /proc; undefined when the process is gone or hidden from us. */
 export function readProc(path: string): string | undefined {
   try {

@@ -27,6 +27,7 @@ export function row(pid: number, more: Partial<ProcRow> = {}): ProcRow {
 /** Answers from a table that the test changes, also in the middle of a scan. */
 export class FakeKernel implements Kernel {
   readonly us = US;
+  readonly alone = true;
   readonly table = new Map<number, ProcRow>();
   readonly environments = new Map<number, string[]>();
   /** What was sent, `-12 SIGTERM`. */

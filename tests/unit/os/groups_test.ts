@@ -1,6 +1,6 @@
 /** Groups of real processes. */
 
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assertEquals, assertRejects } from "@std/assert";
 import { readRow } from "../../../lib/os/proc.ts";
 import type { Child } from "../../../lib/os/system.ts";
 import { Fifo } from "../../kit/gate.ts";
@@ -8,42 +8,8 @@ import { Scratch } from "../../kit/scratch.ts";
 import { pause, soon, until } from "../../kit/wait.ts";
 import { PATH, TestMachine } from "./machine.ts";
 
-/** Waits until exactly these programs run in the group. */
-async function membersAre(
-  machine: TestMachine,
-  child: Child,
-  commands: string[],
-): Promise<number[]> {
-  const wanted = commands.toSorted().join();
-  return await until(`members ${wanted}`, () => {
-    const { members } = machine.system.group(child.pid);
-    const is = members.map((row) => row.command).sort().join() === wanted;
-    return is && members.map((row) => row.pid);
-  });
-}
-
 const gone = (machine: TestMachine, child: Child) =>
   soon("the group to be gone", machine.system.groupGone(child.pid));
-
-Deno.test("a signal reaches the whole group, other groups of the session, and those that left it", async () => {
-  await using machine = new TestMachine();
-  // timeout makes a process group of its own in the session.
-  const script = `timeout 1000 sleep 1001 & setsid sleep 1003 &
-    (setsid sh -c 'sleep 1004 & exit' &); wait`;
-  const leader = machine.spawn(["sh", "-c", script]);
-  const members = await membersAre(machine, leader, [
-    readRow(leader.pid)!.command,
-    "timeout 1000 sleep 1001",
-    "sleep 1001",
-    "sleep 1003",
-    "sleep 1004",
-  ]);
-  assertEquals(new Set(members.map((pid) => readRow(pid)!.pgrp)).size, 4);
-  assertEquals(machine.system.signalGroup(machine.id(leader), "SIGTERM"), true);
-  await gone(machine, leader);
-  assert(members.every((pid) => readRow(pid) === undefined || readRow(pid)!.state === "Z"));
-  assertEquals(machine.system.signalGroup(machine.id(leader), "SIGTERM"), false);
-});
 
 Deno.test("the group outlives its leader until the last member ends", async () => {
   using scratch = new Scratch();
@@ -80,21 +46,6 @@ Deno.test("a stopped program hears that it shall end", async () => {
   await until("it is stopped", () => readRow(leader.pid)!.state === "T");
   machine.system.signalGroup(machine.id(leader), "SIGTERM");
   assertEquals(await soon("its end", leader.exited), { code: null, signal: "SIGTERM" });
-});
-
-Deno.test("a program that ignores SIGTERM stays; SIGKILL ends it, and what it forks meanwhile", async () => {
-  await using machine = new TestMachine();
-  // Forks for ever, each child in a session of its own.
-  const leader = machine.shell(
-    `trap '' TERM; while :; do setsid sh -c 'trap "" TERM; sleep 1000' & sleep 0.002; done`,
-  );
-  await until("some children", () => machine.members(leader).length > 20);
-  machine.system.signalGroup(machine.id(leader), "SIGTERM");
-  await pause(20);
-  assert(machine.members(leader).length > 20);
-  machine.system.signalGroup(machine.id(leader), "SIGKILL");
-  await gone(machine, leader);
-  assertEquals(machine.system.descendants(), []);
 });
 
 Deno.test("a hundred groups waited for at once end each when it ends", async () => {
@@ -171,34 +122,4 @@ Deno.test("groupGone of a number nobody has resolves", async () => {
   await using machine = new TestMachine();
   await soon("nothing", machine.system.groupGone(2 ** 22 + 1));
   assertEquals(machine.system.group(2 ** 22 + 1), { members: [] });
-});
-
-Deno.test("everything below us is known at the end, also what nobody claims", async () => {
-  await using machine = new TestMachine();
-  // A daemon that cleans its environment, two leaders alike: it may be nobody's.
-  const leaders = [1, 2].map(() => machine.shell("(env -i setsid /bin/sleep 1005 &); exit 0"));
-  await Promise.all(leaders.map((leader) => leader.exited));
-  const left = await until("two left", () => {
-    const rows = machine.system.descendants();
-    return rows.length === 2 && rows.every((row) => row.command.endsWith("sleep 1005")) && rows;
-  });
-  for (const { pid, start } of left) {
-    const id = { pid, start, boot_id: machine.system.bootId };
-    assertEquals(machine.system.signal(id, "SIGKILL"), true);
-  }
-  await until("none left", () => machine.system.descendants().length === 0);
-});
-
-Deno.test("a daemon that forked away before anybody looked is known by its environment", async () => {
-  await using machine = new TestMachine();
-  const leaders = ["1", "2"].map((I) =>
-    machine.shell("(setsid /bin/sleep 1006 &) ; exit 0", { env: { PATH, I } })
-  );
-  await Promise.all(leaders.map((leader) => leader.exited));
-  for (const leader of leaders) {
-    await until("its daemon", () => {
-      const [row, ...others] = machine.system.group(leader.pid).members;
-      return others.length === 0 && row?.command === "/bin/sleep 1006" && row.session === row.pid;
-    });
-  }
 });

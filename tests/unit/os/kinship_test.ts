@@ -9,7 +9,7 @@ const rows = (...all: ProcRow[]) =>
 const pids = (kinship: Kinship, leader: number) => kinship.members(leader).map((one) => one.pid);
 
 function kin(environments: Record<number, string[]> = {}) {
-  const kinship = new Kinship(US, (pid) => environments[pid]);
+  const kinship = new Kinship(US, true, (pid) => environments[pid]);
   kinship.add({ pid: 20, start: "2000", environment: ["A=1"] });
   return kinship;
 }
@@ -62,13 +62,20 @@ Deno.test("an orphan never seen before is known by the environment, the most exa
 
 Deno.test("an orphan is looked at once", () => {
   let looks = 0;
-  const kinship = new Kinship(US, () => {
+  const kinship = new Kinship(US, true, () => {
     looks++;
     return ["X=1"];
   });
   kinship.add({ pid: 20, start: "2000", environment: ["A=1"] });
   for (let i = 0; i < 5; i++) kinship.observe(rows(row(40)));
   assertEquals(looks, 1);
+});
+
+Deno.test("where neighbours start children in our process, nobody is claimed", () => {
+  const kinship = new Kinship(US, false, () => ["A=1"]);
+  kinship.add({ pid: 20, start: "2000", environment: ["A=1"] });
+  kinship.observe(rows(row(20), row(40)));
+  assertEquals(pids(kinship, 20), [20]);
 });
 
 Deno.test("what shares our own session is not ours to claim", () => {
@@ -99,7 +106,7 @@ Deno.test("parents in a circle end the walk", () => {
 });
 
 Deno.test("a mark is asked of members only when the leader is gone", () => {
-  const kinship = new Kinship(US, (pid) => pid === 22 ? ["M=1"] : ["M=2"]);
+  const kinship = new Kinship(US, true, (pid) => pid === 22 ? ["M=1"] : ["M=2"]);
   kinship.add({ pid: 20, start: "2000", mark: "M=1" });
   const members = [row(21, { session: 20, ppid: 1 }), row(22, { session: 20, ppid: 1 })];
   kinship.observe(rows(row(20, { ppid: 1 }), ...members));

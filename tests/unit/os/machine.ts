@@ -12,7 +12,7 @@ export class TestMachine implements AsyncDisposable {
   readonly system: Machine;
   readonly #children: Child[] = [];
 
-  constructor(adoptOrphans = true) {
+  constructor(adoptOrphans = false) {
     this.system = realSystem({ adoptOrphans });
   }
 

@@ -15,7 +15,8 @@ class Manager implements Disposable {
     recv: { parameters: ["i32", "buffer", "usize", "i32"], result: "isize" },
     close: { parameters: ["i32"], result: "i32" },
   }).symbols;
-  readonly #fd = Manager.#libc.socket(1, 2, 0);
+  // AF_UNIX; SOCK_DGRAM, close-on-exec: programs of other tests shall not inherit it.
+  readonly #fd = Manager.#libc.socket(1, 2 | 0o2000000, 0);
 
   /** `name` as in NOTIFY_SOCKET. */
   constructor(name: string) {

@@ -32,10 +32,12 @@ Deno.test("our own limit of files is raised, children get back what we were star
      const raised = raiseFileLimit();
      const now = fileLimit();
      raiseFileLimit();
-     const output = { stdout: "/dev/stdout", stderr: "/dev/stderr" };
-     const out = Deno.env.get("SCRATCH") + "/out";
-     await spawn({ argv: ["sh", "-c", "sleep 0.05; ulimit -Sn; ulimit -Hn"], cwd: "/",
-       env: { PATH: "/usr/bin:/bin" }, output: { stdout: out, stderr: out } }).exited;
+     const dir = Deno.env.get("SCRATCH"), out = dir + "/out";
+     const child = spawn({ cwd: dir, env: { PATH: "/usr/bin:/bin" },
+       argv: ["sh", "-c", "until [ -e go ]; do sleep 0.01; done; ulimit -Sn; ulimit -Hn"],
+       output: { stdout: out, stderr: out } });
+     Deno.writeTextFileSync(dir + "/go", "");
+     await child.exited;
      console.log(String(raised.before.soft), String(now.soft), Deno.readTextFileSync(out));`,
   );
   assertEquals(stdout.trim().split(/\s+/), ["300", "4000", "300", "4000"], stderr);

@@ -174,12 +174,21 @@ Deno.test("what is wrong around the program is said, too, with all facts for mac
 });
 
 Deno.test("no descriptor is left open, whether the start works or not", async () => {
-  const count = () => [...Deno.readDirSync("/proc/self/fd")].length;
-  spawn({ argv: ["true"], cwd: "/", env: { PATH } }).exited; // opens what is opened once
-  const before = count();
-  for (let i = 0; i < 20; i++) sentenceOf(() => spawn({ argv: ["nope"], cwd: "/", env: { PATH } }));
-  await Promise.all(Array.from({ length: 20 }, () => shell("exit 0")));
-  assert(count() <= before + 2, `${before} → ${count()}`);
+  using scratch = new Scratch();
+  const output = { stdout: scratch.path("out"), stderr: scratch.path("err") };
+  const start = (program: string) =>
+    spawn({ argv: [program], cwd: "/", env: { PATH }, output }).exited;
+  const bad = scratch.write("bad", "", 0o755);
+  for (let i = 0; i < 5; i++) sentenceOf(() => start(bad));
+  await Promise.all([start("true"), start("true")]);
+  const links = [...Deno.readDirSync("/proc/self/fd")].flatMap(({ name }) => {
+    try {
+      return [Deno.readLinkSync(`/proc/self/fd/${name}`)];
+    } catch {
+      return []; // that of the listing itself
+    }
+  });
+  assertEquals(links.filter((link) => link.startsWith(scratch.dir)), []);
 });
 
 Deno.test({
