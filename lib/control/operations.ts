@@ -7,10 +7,12 @@
  */
 
 import type { Change } from "../config/config.ts";
+import type { LogRecord } from "../process/log_record.ts";
 import type { ProcessSnapshot } from "../process/types.ts";
 import type { EventRecord } from "../telemetry/events.ts";
 import type { DeployResult, Progress, ReleaseStatus } from "../release/types.ts";
 
+export type { LogRecord } from "../process/log_record.ts";
 export type { DeployResult, Progress, ReleaseState, ReleaseStatus } from "../release/types.ts";
 
 /** `POST /v1/deploy` */
@@ -131,17 +133,6 @@ export interface LogsQuery {
   /** Milliseconds of wall time; only later lines. */
   since?: number;
   follow?: boolean;
-}
-
-/** One line of one process, as kept on disk and sent. */
-export interface LogRecord {
-  at: string;
-  process: string;
-  release: string | null;
-  stream: "stdout" | "stderr";
-  line: string;
-  /** The line was longer than the limit: it goes on in the next record of this stream. */
-  cut?: true;
 }
 
 /** The daemon, as commands see it. Every method may throw Failure. */

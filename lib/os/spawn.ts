@@ -18,6 +18,7 @@
  * 2 and nothing of ours, default signals, none blocked; a child that was started is always waited for.
  */
 
+import { chown } from "./files.ts";
 import { Failure } from "../core/failure.ts";
 import { children } from "./children.ts";
 import {
@@ -70,6 +71,7 @@ export function spawn(spec: SpawnSpec): Child {
     fds.push(openFor(DEV_NULL, O_RDONLY, detail));
     fds.push(openFor(spec.output?.stdout ?? DEV_NULL, outputFlags(spec), detail));
     fds.push(openFor(spec.output?.stderr ?? DEV_NULL, outputFlags(spec), detail));
+    giveOutput(spec);
     const pid = posixSpawn(run, cwd, env, fds, program, detail);
     const exited = children.add(pid);
     restoreFileLimit(pid);
@@ -193,6 +195,17 @@ function refusal(number: number, program: string, detail: StartDetail): Failure 
     ? "Shorten the arguments or the environment."
     : undefined;
   return new Failure(`${what}: ${errnoReason(number)}`, { fix, detail });
+}
+
+/**
+ * Programs that open /dev/stdout or /dev/stderr anew need rights on the file behind it: it becomes
+ * their user's. Devices stay whose they are.
+ */
+function giveOutput({ identity, output }: SpawnSpec): void {
+  if (identity === undefined || output === undefined) return;
+  for (const path of [output.stdout, output.stderr]) {
+    if (Deno.lstatSync(path).isFile) chown(path, identity.uid, identity.gid);
+  }
 }
 
 function outputFlags(spec: SpawnSpec): number {
