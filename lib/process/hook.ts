@@ -7,7 +7,7 @@
 
 import { messageOf } from "../core/failure.ts";
 import { formatDuration } from "../core/duration.ts";
-import type { ExitStatus, PidIdentity, SpawnSpec, System } from "../os/system.ts";
+import type { Child, ExitStatus, SpawnSpec, System } from "../os/system.ts";
 import type { Haste, Stage } from "./haste.ts";
 
 /** A hook and how long it may take. */
@@ -28,25 +28,22 @@ export async function runHook(
   haste: Haste,
   { spawn, stage, limit }: Hook,
 ): Promise<string | undefined> {
-  if (stage === "before" && haste.hurried) return "left out: the stop is in a hurry";
-  let id: PidIdentity;
-  let exit: ExitStatus | undefined;
-  let ended: Promise<void>;
+  let child: Child;
   try {
-    const child = system.spawn(spawn);
-    id = { pid: child.pid, start: child.start, boot_id: system.bootId };
-    ended = child.exited.then((status) => void (exit = status));
+    child = system.spawn(spawn);
   } catch (error) {
     return messageOf(error);
   }
-  const inTime = await haste.wait(stage, limit, () => ended);
-  system.signalGroup(id, "SIGKILL");
+  const inTime = await haste.wait(stage, limit, () => child.exited);
+  const { pid, start } = child;
+  system.signalGroup({ pid, start, boot_id: system.bootId }, "SIGKILL");
   if (!inTime) {
     return haste.hurried
       ? "killed: the stop is in a hurry"
       : `killed: it did not end within ${formatDuration(limit)}`;
   }
-  return exit === undefined || exit.code === 0 ? undefined : describeExit(exit);
+  const exit = await child.exited;
+  return exit.code === 0 ? undefined : describeExit(exit);
 }
 
 /** `exited with code 3`, `was killed by SIGSEGV`. */

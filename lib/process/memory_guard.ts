@@ -25,16 +25,17 @@ export class MemoryGuard {
   readonly #guarded: Guarded;
   #warned = false;
   #unwatch = () => {};
+  #ended = false;
 
   constructor(watch: MemoryWatch, guarded: Guarded) {
     this.#watch = watch;
     this.#guarded = guarded;
   }
 
-  /** Begins, or goes on with other marks. */
+  /** Begins, or goes on with other marks; not after its end. */
   apply({ memory: marks }: LiveSettings): void {
     this.#unwatch();
-    if (marks === undefined) return;
+    if (marks === undefined || this.#ended) return;
     const { pid, name, emit, exceeded } = this.#guarded;
     this.#unwatch = this.#watch.watch({
       pid,
@@ -56,9 +57,9 @@ export class MemoryGuard {
     });
   }
 
-  /** No more samples. */
+  /** No more samples, for good. */
   end(): void {
     this.#unwatch();
-    this.#unwatch = () => {};
+    this.#ended = true;
   }
 }

@@ -24,7 +24,7 @@ import { describeGivingUp, Restarts } from "./restart.ts";
 import { launch, type Run } from "./run.ts";
 import { snapshotOf } from "./snapshot.ts";
 import { startFailure } from "./start_failure.ts";
-import { descend, type Descent, killGroup } from "./stop.ts";
+import { descend, type Descent, graceOf, killGroup } from "./stop.ts";
 import { Turns } from "./turns.ts";
 import type {
   LiveSettings,
@@ -140,7 +140,7 @@ export class Process {
   update(live: LiveSettings): void {
     this.#live = live;
     this.#spec = { ...this.#spec, live };
-    if (this.#run?.alive) this.#guard?.apply(live);
+    this.#guard?.apply(live);
   }
 
   /** What the next start runs; the program that runs now stays as it is, but for the settings. */
@@ -395,8 +395,4 @@ export class Process {
     const stack = error instanceof Error ? error.stack : undefined;
     this.#host.emit("internal_error", { where, error: messageOf(error), stack });
   }
-}
-
-function graceOf({ graceful_stop }: LiveSettings): number {
-  return graceful_stop === "indefinite" ? Infinity : graceful_stop;
 }

@@ -118,10 +118,9 @@ async function ask(subject: StopSubject, haste: Haste): Promise<void> {
 
 async function groupGone(subject: StopSubject, haste: Haste): Promise<boolean> {
   const { system, id } = subject;
-  const grace = subject.settings().graceful_stop;
   const since = system.clock.now();
-  const limit = grace === "indefinite" ? Infinity : grace;
-  const gone = await haste.wait("stop", limit, (signal) => system.groupGone(id.pid, signal));
+  const grace = graceOf(subject.settings());
+  const gone = await haste.wait("stop", grace, (signal) => system.groupGone(id.pid, signal));
   if (gone) await within(system.clock, REAP_LIMIT, subject.exited);
   else {
     const after_ms = Math.round(system.clock.now() - since);
@@ -145,8 +144,14 @@ async function hook(
   return error === undefined;
 }
 
-function hookLimit({ graceful_stop }: LiveSettings): number {
-  return graceful_stop === "indefinite" ? HOOK_LIMIT : graceful_stop;
+/** How long a group may take after it was asked to stop. Milliseconds, or Infinity. */
+export function graceOf({ graceful_stop }: LiveSettings): number {
+  return graceful_stop === "indefinite" ? Infinity : graceful_stop;
+}
+
+function hookLimit(settings: LiveSettings): number {
+  const grace = graceOf(settings);
+  return grace === Infinity ? HOOK_LIMIT : grace;
 }
 
 function alive({ system, id }: StopSubject): boolean {
@@ -161,11 +166,7 @@ function note({ emit, name, id }: StopSubject, step: string): void {
 async function goneWithin(system: System, leader: number, ms: number): Promise<boolean> {
   const over = new AbortController();
   try {
-    const gone = system.groupGone(leader, over.signal);
-    const result = await within(system.clock, ms, gone);
-    // Not waited for any longer: its rejection with our own abort says nothing.
-    if (!result.done) gone.catch(() => {});
-    return result.done;
+    return (await within(system.clock, ms, system.groupGone(leader, over.signal))).done;
   } finally {
     over.abort();
   }

@@ -68,6 +68,7 @@ Deno.test("a crash is told in its own turn, cleared, and restarted after the del
   assertEquals(process.snapshot().last_start_reason, "crash");
   assertEquals(process.snapshot().exit?.code, 3);
   assertEquals(process.snapshot().exit_code, undefined);
+  assertEquals(process.snapshot().next_start_at, undefined);
   assertEquals(world.output.open_runs, 1);
 });
 

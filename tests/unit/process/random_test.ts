@@ -84,7 +84,7 @@ function act(random: Random, process: Process, system: FakeSystem, calls: Call[]
       system.mayspawn = () => {};
       break;
     case "update":
-      process.update({ ...specOf().live, graceful_stop: random.pick([500, "indefinite"]) });
+      process.update({ ...process.spec.live, graceful_stop: random.pick([500, "indefinite"]) });
   }
   return what;
 }
