@@ -74,6 +74,17 @@ export class FramedBody implements Body {
     return this.done ? this.#finish() : this.#wait();
   }
 
+  /** True when the whole rest of a body of known length was received already. */
+  get here(): boolean {
+    const { from, to } = this.#source;
+    return this.done || this.#framing >= 0 && this.#framing - this.taken <= to - from;
+  }
+
+  /** Gives up what is left of a body that is here: nobody asked for it. */
+  discard(): void {
+    while (!this.ended) this.pull();
+  }
+
   async #wait(): Promise<boolean> {
     for (;;) {
       const count = await this.#source.more();

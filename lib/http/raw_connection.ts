@@ -238,8 +238,8 @@ export class RawConnection implements Watched, Source {
       shared.requests--;
       this.#exchange = undefined;
     }
-    // The last window of a body may not have been given up: it was used.
-    if (this.body.done && !this.body.ended) this.body.pull();
+    // A body that is here and was not asked for does not cost the connection.
+    if (this.body.here) this.body.discard();
   }
 
   async #failed(exchange: RawExchange, error: unknown): Promise<void> {

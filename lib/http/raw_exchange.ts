@@ -96,7 +96,7 @@ export class RawExchange implements Exchange {
     if (close || connection.shared.drainingSince !== undefined) connection.keep = false;
     if (!bodiless && body.length < 0 && !chunked) connection.keep = false;
     // A client whose upload is refused had better stop sending it.
-    if (!connection.body.done && head.status >= 400) connection.keep = false;
+    if (!connection.body.here && head.status >= 400) connection.keep = false;
     const framing = this.#framing(head, body, bodiless, chunked);
     if (bodiless || body.length === 0) {
       if (!await this.#writeHead(head, framing)) connection.end();

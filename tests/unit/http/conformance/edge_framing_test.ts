@@ -358,3 +358,24 @@ Deno.test("http edge: requests wait at a holding gate and go on when it opens", 
   proxy.gate.open();
   assertEquals((await client.message()).body, "back");
 });
+
+Deno.test("http edge: a small body that nobody reads does not cost the connection", async () => {
+  await using proxy = new Proxy([]);
+  using client = await proxy.connect();
+  const post = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello";
+  await client.send(post + post);
+  for (let i = 0; i < 2; i++) {
+    const answer = await client.message();
+    assertEquals([answer.status, answer.get("connection")], [503, undefined]);
+  }
+});
+
+Deno.test("http edge: a large body that nobody reads closes the connection after the answer", async () => {
+  await using proxy = new Proxy([]);
+  using client = await proxy.connect();
+  await client.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 500000\r\n\r\nhello");
+  const answer = await client.message();
+  assertEquals([answer.status, answer.get("connection")], [503, "close"]);
+  await client.send("x".repeat(499_995));
+  assertEquals(await client.ended(), "end");
+});
