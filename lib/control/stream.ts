@@ -5,7 +5,8 @@
  * Invariants: nothing here grows for a reader that does not read. Records are taken from their
  * source only as fast as they are sent (the source bounds what waits there), and a reader that takes
  * nothing for `stall` milliseconds while something waits for it loses its source; progress beyond its bound is
- * dropped, its result never. Records end when `closing` is aborted. `onEnd` is called exactly once.
+ * dropped, its result never. An enqueue() may find out that the reader has gone and call cancel()
+ * before it returns: `ended` is looked at again after each. Records end when `closing` is aborted. `onEnd` is called exactly once.
  */
 
 import type { Clock, Timer } from "../core/clock.ts";
@@ -63,9 +64,9 @@ export function records(
   let ended = false;
   const end = (failure?: unknown) => {
     patience?.cancel();
+    if (!ended && failure !== undefined) controller.enqueue(line(failureJson(failure)));
     if (ended) return;
     ended = true;
-    if (failure !== undefined) controller.enqueue(line(failureJson(failure)));
     controller.close();
     leave();
   };
@@ -95,7 +96,7 @@ export function records(
         tellBug(host, error);
         return end(error);
       }
-      if ((controller.desiredSize ?? 0) > 0) return;
+      if (ended || (controller.desiredSize ?? 0) > 0) return;
       const late = `nothing was read for ${formatDuration(host.stall)}: the stream ends here`;
       patience = host.clock.timer(host.stall, () => end(new Failure(late)));
     },
@@ -136,9 +137,9 @@ export function progress<P, R>(
     start(given) {
       controller = given;
       run().then((result) => {
+        if (!ended) controller.enqueue(line({ type: "result", result }));
         if (ended) return;
         ended = true;
-        controller.enqueue(line({ type: "result", result }));
         controller.close();
         host.onEnd();
       });
