@@ -36,9 +36,7 @@ export function buildConfig(
 ): Config {
   const written = values.processes ?? {};
   const proxied = Object.values(written).some((process) => process.policy === "proxied");
-  const proxy = values.proxy !== undefined || proxied
-    ? buildProxy(values.proxy ?? {}, place)
-    : undefined;
+  const proxy = values.proxy !== undefined || proxied ? buildProxy(values.proxy ?? {}) : undefined;
   const health = { ...defaults.HEALTH, ...values.proxy?.health };
   const forceStop = values.proxy?.force_stop_timeout ?? defaults.PROXY.force_stop_timeout;
   return {
@@ -89,7 +87,7 @@ function absolute(
 /** Addresses that mean "every address", which nobody can connect to. */
 const EVERY_ADDRESS = ["0.0.0.0", "::", "0:0:0:0:0:0:0:0"];
 
-function buildProxy(values: ProxyValues, place: Place): ProxyConfig {
+function buildProxy(values: ProxyValues): ProxyConfig {
   const { PROXY, HEALTH, UPSTREAM_HOST } = defaults;
   const address = values.address ?? { host: PROXY.host, port: PROXY.port };
   const everywhere = EVERY_ADDRESS.includes(address.host);
@@ -104,7 +102,6 @@ function buildProxy(values: ProxyValues, place: Place): ProxyConfig {
     timeouts: { ...PROXY.timeouts, ...values.timeouts },
     limits: { ...PROXY.limits, ...values.limits },
     hold: values.hold ?? PROXY.hold,
-    access_log: absolute(values.access_log, ["proxy", "access_log"], place),
   };
 }
 

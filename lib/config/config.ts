@@ -67,8 +67,6 @@ export interface ProxyConfig {
   limits: { header_bytes: number; headers: number; body: number };
   /** How long arrivals wait for a crashed process before 503. */
   hold: number;
-  /** Access log file; undefined: none. */
-  access_log?: string;
 }
 
 export interface HealthDefaults {

@@ -95,8 +95,4 @@ export const proxy = section("The stable public address and how requests are for
   hold: duration("How long requests wait for a crashed process to come back before 503.", {
     default: PROXY.hold,
   }).optional(),
-  access_log: text("File that gets one line for each request.", {
-    defaultFrom: "none",
-    example: "access.log",
-  }).optional(),
 });

@@ -40,7 +40,6 @@ const TABLE: [override: string, field: string, effect: Effect][] = [
   ["proxy.limits.body=1MB", "proxy.limits.body", "live"],
   ["proxy.trusted_proxies=[::1]", "proxy.trusted_proxies", "live"],
   ["proxy.hold=1s", "proxy.hold", "live"],
-  ["proxy.access_log=/a.log", "proxy.access_log", "live"],
   ["proxy.health.interval=1s", "proxy.health.interval", "live"],
   ["proxy.health.path=/up", "proxy.health.path", "live"],
   ["processes.web.command=[a, c]", "processes.web.command", "generation"],

@@ -54,7 +54,6 @@ Deno.test("a proxied process brings a proxy with its defaults", async () => {
     timeouts: { header: 10_000, idle: 75_000, send: 60_000, connect: 5_000, response: 60_000 },
     limits: { header_bytes: 65_536, headers: 200, body: 0 },
     hold: 2000,
-    access_log: undefined,
   });
   assertEquals(config.processes[0].health, { kind: "http", ...defaults.HEALTH });
 });
@@ -224,8 +223,7 @@ proxy: { hold: 1s, drain_timeout: 1s, trusted_proxies: [10.0.0.1] }
 processes: { web: { command: main, replicas: 1 } }
 `,
     "parts/a.yaml": "include: deeper/c.yaml\nproxy: { hold: 2s }\nstate_dir: state",
-    "parts/deeper/c.yaml":
-      "proxy: { hold: 9s, access_log: access.log }\nprocesses: { c: { command: c } }",
+    "parts/deeper/c.yaml": "proxy: { hold: 9s }\nprocesses: { c: { command: c } }",
     "b.yaml": "proxy: { hold: 3s, trusted_proxies: [] }\nprocesses: { web: { replicas: 4 } }",
   }, { env: { WHICH: "b" } });
   assertEquals([config?.proxy?.hold, config?.proxy?.drain_timeout], [3000, 1000]);
@@ -233,7 +231,6 @@ processes: { web: { command: main, replicas: 1 } }
   assertEquals(config?.processes.map(({ id, replicas }) => [id, replicas]), [["web", 4], ["c", 1]]);
   assertEquals(config?.control.socket, join(dir, "main.sock"));
   assertEquals(config?.state_dir, join(dir, "parts/state"));
-  assertEquals(config?.proxy?.access_log, join(dir, "parts/deeper/access.log"));
 });
 
 Deno.test("overrides: last wins, create what is missing, find ids with dots", async () => {
