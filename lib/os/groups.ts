@@ -211,10 +211,9 @@ export class Groups {
    * single processes otherwise. Each is looked at again right before.
    */
   #signalMembers(members: ProcRow[], rows: Rows, signal: Deno.Signal): boolean {
-    const ours = rows.get(this.kernel.us)?.pgrp;
     const pids = new Set(members.map((row) => row.pid));
+    // Our own group is among the shared ones, for we are nobody's member. -0 and -1 mean "all".
     const shared = new Set<number>([0, 1]);
-    if (ours !== undefined) shared.add(ours);
     for (const row of rows.values()) {
       if (isAlive(row) && !pids.has(row.pid)) shared.add(row.pgrp);
     }

@@ -74,7 +74,7 @@ class NotifiedWatch implements DirectoryWatch {
   }
 
   #tell(event: Deno.FsEvent): void {
-    if (event.kind === "access") return; // reading the files would wake their reader for ever
+    if (event.kind === "access") return; // a writer closed the file; what it wrote was told before
     const names = new Set(event.paths.map((path) => this.#nameOf(path)));
     if (event.flag === "rescan" || names.size === 0) names.add("");
     for (const name of names) if (this.#open) this.onChange(name);

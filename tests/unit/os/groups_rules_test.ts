@@ -158,10 +158,11 @@ Deno.test("a group that others share is not signalled as a whole, nor is ours", 
     row(30, { ppid: 20, session: 25, pgrp: 25 }), // a member in a stranger's group
     row(25, { ppid: 1 }),
     row(31, { ppid: 20, session: US, pgrp: US }),
+    row(32, { ppid: 20, session: 1, pgrp: 1 }), // of a group whose negative means everybody
   );
   const id = track(20);
   assertEquals(groups.signal(id, "SIGTERM"), true);
-  assertEquals(kernel.sent.sort(), ["-20 SIGTERM", "30 SIGTERM", "31 SIGTERM"]);
+  assertEquals(kernel.sent.sort(), ["-20 SIGTERM", "30 SIGTERM", "31 SIGTERM", "32 SIGTERM"]);
 });
 
 Deno.test("SIGKILL is repeated to whoever appears afterwards; SIGTERM is not", async () => {
