@@ -177,7 +177,7 @@ daemonTest(
 daemonTest("a log in a directory that is not there yet; one that cannot be", IDLE, async (d) => {
   await d.ok("serve", "--detach", "--log-file", "logs/deep/d.log");
   assertEquals(Deno.statSync(d.path("logs/deep")).mode! & 0o777, 0o700);
-  assertStringIncludes(d.read("logs/deep/d.log")!, "daemon_ready");
+  await until("the log", () => d.read("logs/deep/d.log")?.includes("daemon_ready"));
   await d.ok("shutdown");
   const { code, stderr } = await d.cli("serve", "--detach", "--log-file", "supervisor.yaml/d.log");
   assertEquals(code, 1);
