@@ -117,7 +117,11 @@ export class Stage implements Disposable {
   constructor(config: Config | ProcessConfig[], past?: Stage) {
     this.clock = past?.clock ?? new ManualClock();
     this.system = past?.system ?? new FakeSystem(this.clock);
-    if (past !== undefined) this.scratch = past.scratch;
+    if (past !== undefined) {
+      this.scratch = past.scratch;
+      // Dead: it restarts nothing any more. Its programs run on.
+      past.world.end.abort(new Error("killed"));
+    }
     this.world = new World(this.system);
     this.intake = new FakeIntake(this.clock);
     this.other = new FakeIntake(this.clock, "other");
