@@ -18,6 +18,7 @@ import { sleep, within } from "../core/clock.ts";
 import { Exit, type ExitCode, Failure, failureFromJson } from "../core/failure.ts";
 import type { Ready } from "../daemon/options.ts";
 import { detach, type Detached } from "../os/detach.ts";
+import { makePrivateDir } from "../os/dirs.ts";
 import { logTail, prepareLog } from "../os/log_file.ts";
 import type { Call } from "./command.ts";
 import { homeOf } from "./place.ts";
@@ -108,6 +109,8 @@ async function answering(call: Call): Promise<Started | undefined> {
 async function launch(call: Call, options: StartOptions): Promise<Started> {
   const { request, paths } = homeOf(await call.place());
   const log_file = options.log_file ?? join(paths.log_dir, "daemon.log");
+  // First, or it would be made on the way to the log, and readable for everybody.
+  if (options.log_file === undefined) makePrivateDir(paths.state_dir);
   const logged = prepareLog(log_file, options.log_file === undefined);
   const argv = [
     ...ourselves(),

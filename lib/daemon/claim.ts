@@ -45,9 +45,10 @@ export function claim(
     uid: control.owner === undefined ? undefined : machine.user(control.owner).uid,
     gid: control.group === undefined ? undefined : machine.groupId(control.group),
   };
+  // The state comes first: others may lie in it, and what is made on the way is open to readers.
+  for (const dir of [paths.state_dir, paths.log_dir, paths.spool_dir]) makePrivateDir(dir);
   const foreign = control.socket !== undefined && exists(paths.runtime_dir);
   if (!foreign) makePrivateDir(paths.runtime_dir, { owner: owner.uid });
-  for (const dir of [paths.state_dir, paths.log_dir, paths.spool_dir]) makePrivateDir(dir);
   const stateLock = join(paths.state_dir, "lock");
   const held: PidFile[] = [];
   try {

@@ -81,6 +81,8 @@ export async function runDaemon(options: ServeOptions): Promise<ExitCode> {
   let control: Control | undefined;
   /** Set once somebody asked for the end. */
   let ending: Promise<void> | undefined;
+  /** Why it does not come up, for the log; who started it gets the sentence. */
+  let failed: ExitCode | undefined;
   try {
     const ownEnv = Deno.env.toObject();
     const { file, overrides, dotenv } = options;
@@ -99,7 +101,10 @@ export async function runDaemon(options: ServeOptions): Promise<ExitCode> {
     teardown.add("log", () => log[Symbol.asyncDispose](), STEP_LIMIT);
     const journal = new Journal(clock, log);
     const { emit } = journal;
-    teardown.add("last word", () => emit("daemon_stopped", { exit: Exit.done }));
+    teardown.add("last word", (wrong) => {
+      const exit = failed ?? (wrong.length === 0 ? Exit.done : Exit.failed);
+      emit("daemon_stopped", { exit });
+    });
     const strays = catchStrays(emit);
     teardown.add("last resort", () => strays.remove());
     emit("daemon_started", { pid: Deno.pid, version: VERSION, config: config.file });
@@ -190,6 +195,7 @@ export async function runDaemon(options: ServeOptions): Promise<ExitCode> {
       await ending;
       return Exit.done;
     }
+    failed = error instanceof Failure ? error.exit : Exit.failed;
     const wrong = await teardown.run();
     if (error instanceof Failure && wrong.length === 0) throw error;
     const { exit, fix, detail } = error instanceof Failure ? error : {};

@@ -8,9 +8,12 @@
 import { type Clock, within } from "../core/clock.ts";
 import { messageOf } from "../core/failure.ts";
 
+/** What a step does; it is told what went wrong before it. */
+type Run = (wrong: readonly string[]) => Promise<void> | void;
+
 interface Step {
   name: string;
-  run: () => Promise<void> | void;
+  run: Run;
   /** Milliseconds; undefined: the step bounds itself. */
   limit?: number;
 }
@@ -23,7 +26,7 @@ export class Teardown {
   constructor(readonly clock: Clock) {}
 
   /** Registers a step; the last one registered runs first. */
-  add(name: string, run: () => Promise<void> | void, limit?: number): void {
+  add(name: string, run: Run, limit?: number): void {
     this.#steps.push({ name, run, limit });
   }
 
@@ -40,7 +43,7 @@ export class Teardown {
     const errors: string[] = [];
     for (let step = this.#steps.pop(); step !== undefined; step = this.#steps.pop()) {
       try {
-        const result = await within(this.clock, step.limit, Promise.resolve(step.run()));
+        const result = await within(this.clock, step.limit, Promise.resolve(step.run(errors)));
         if (!result.done) errors.push(`${step.name}: not finished after ${step.limit} ms`);
       } catch (error) {
         errors.push(`${step.name}: ${messageOf(error)}`);

@@ -16,7 +16,7 @@ import { basename, fromFileUrl, join } from "@std/path";
 import { configurationText, type DaemonOptions } from "./daemon_options.ts";
 import { killLeftovers, leftoversOf, MARK } from "./leftovers.ts";
 import { freePort } from "./ports.ts";
-import type { Yaml } from "./programs.ts";
+import { runtimeCache, type Yaml } from "./programs.ts";
 import { Scratch } from "./scratch.ts";
 import { LIMIT, soon, until } from "./wait.ts";
 import type { EventRecord } from "../../lib/telemetry/events.ts";
@@ -171,7 +171,13 @@ export class Daemon implements AsyncDisposable {
   }
 
   #environment(): Record<string, string> {
-    return { HOME: this.dir, NO_COLOR: "1", [MARK]: this.dir, ...this.#options.env };
+    return {
+      HOME: this.dir,
+      DENO_DIR: runtimeCache(),
+      NO_COLOR: "1",
+      [MARK]: this.dir,
+      ...this.#options.env,
+    };
   }
 
   async #answers(): Promise<boolean> {

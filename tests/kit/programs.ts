@@ -20,6 +20,14 @@ export function program(name: string, ...args: string[]): string[] {
     : [Deno.execPath(), "run", "-A", "--quiet", "--no-config", "--no-lock", fixture(name), ...args];
 }
 
+/**
+ * Where the runtime keeps what it has fetched and compiled: programs under test have another HOME, and
+ * shall neither fetch it again nor compile it again.
+ */
+export function runtimeCache(): string {
+  return Deno.env.get("DENO_DIR") ?? `${Deno.env.get("HOME") ?? "/root"}/.cache/deno`;
+}
+
 /** A piece of configuration. */
 export type Yaml = Record<string, unknown>;
 
