@@ -77,13 +77,14 @@ function compareProcesses(old: Config, next: Config): Change[] {
   const before = new Map(old.processes.map((process) => [process.id, process]));
   const after = new Map(next.processes.map((process) => [process.id, process]));
   const ids = [...after.keys(), ...[...before.keys()].filter((id) => !after.has(id))];
-  return ids.flatMap((id): Change[] => {
-    const was = before.get(id);
-    const is = after.get(id);
-    const field = `processes.${id}`;
-    if (was === undefined) return [{ field, effect: "generation", reason: "added" }];
-    if (is === undefined) return [{ field, effect: "generation", reason: "removed" }];
-    return compareProcess(field, inherited(was, old), inherited(is, next));
+  return ids.flatMap((process): Change[] => {
+    const was = before.get(process);
+    const is = after.get(process);
+    const field = `processes.${process}`;
+    if (was === undefined) return [{ field, effect: "generation", process, reason: "added" }];
+    if (is === undefined) return [{ field, effect: "generation", process, reason: "removed" }];
+    return compareProcess(field, inherited(was, old), inherited(is, next))
+      .map((change) => ({ ...change, process }));
   });
 }
 

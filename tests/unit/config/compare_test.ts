@@ -81,7 +81,12 @@ Deno.test("compare: refused changes say why, added and removed processes say so"
   const next = { ...old, application: "x", processes: old.processes.slice(1) };
   const [refused, removed] = compare(old, next);
   assert(refused.reason?.includes("restart the daemon"));
-  assertEquals(removed, { field: "processes.web", effect: "generation", reason: "removed" });
+  assertEquals(removed, {
+    field: "processes.web",
+    effect: "generation",
+    process: "web",
+    reason: "removed",
+  });
 });
 
 Deno.test("compare: a proxy that comes or goes is a listener", async () => {
@@ -97,8 +102,8 @@ Deno.test("compare: a process may be called like one of its keys", async () => {
   const next = await configOf(text(1001).replace("user: a", "user: b"));
   const found = compare(old, { ...next, application: old.application });
   assertEquals(found, [
-    { field: "processes.port.port", effect: "generation" },
-    { field: "processes.port.user", effect: "generation" },
+    { field: "processes.port.port", effect: "generation", process: "port" },
+    { field: "processes.port.user", effect: "generation", process: "port" },
   ]);
 });
 
