@@ -1,7 +1,8 @@
 /**
  * Order between a test and the programs it runs, without sleeping.
  *
- * A program waits in `read _ <FIFO` (shell) or `readFileSync(FIFO)` (JavaScript) until the test calls
+ * A program waits in `read _ <FIFO` (shell), or in reading a line (JavaScript: `start_gate` of
+ * fixtures/web.mjs; there is never an end of file), until the test calls
  * `release`; a program says `echo text >FIFO` and the test gets it from `line`.
  *
  * Invariant: the FIFO is held open for reading and writing, so neither side ever blocks in opening
