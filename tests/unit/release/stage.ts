@@ -17,7 +17,9 @@ import type {
   ReleaseContext,
 } from "../../../lib/release/intake.ts";
 import { Orphans } from "../../../lib/release/orphans.ts";
-import { PidBook } from "../../../lib/release/pid_book.ts";
+import { PidBook, type PidEntry } from "../../../lib/release/pid_book.ts";
+import type { PidIdentity, System } from "../../../lib/os/system.ts";
+import type { Emit } from "../../../lib/telemetry/events.ts";
 import { PortTable } from "../../../lib/release/ports.ts";
 import { Standing } from "../../../lib/release/standing.ts";
 import { type FakeChild, FakeSystem } from "../../kit/fake_system.ts";
@@ -80,13 +82,61 @@ export class FakeIntake implements Intake<Generation> {
   }
 }
 
+/** What a daemon does to the world; nothing any more once it was killed. */
+class Hands {
+  dead = false;
+
+  constructor(readonly system: FakeSystem) {}
+
+  /** The system as this daemon has it. */
+  get held(): System {
+    const { system } = this;
+    return {
+      clock: system.clock,
+      bootId: system.bootId,
+      spawn: (spec) => {
+        if (this.dead) throw new Failure("killed");
+        return system.spawn(spec);
+      },
+      signalGroup: (leader, signal) => !this.dead && system.signalGroup(leader, signal),
+      group: (leader) => system.group(leader),
+      groupGone: (leader, signal) => system.groupGone(leader, signal),
+      alive: (id) => system.alive(id),
+      identify: (pid) => system.identify(pid),
+      row: (pid) => system.row(pid),
+      listeners: (port) => system.listeners(port),
+      user: (name) => system.user(name),
+    };
+  }
+}
+
+/** The book of a daemon that can be killed. */
+class HeldBook extends PidBook {
+  constructor(file: string, emit: Emit, readonly hands: Hands) {
+    super(file, emit);
+  }
+
+  override putAll(entries: readonly PidEntry[]): void {
+    if (!this.hands.dead) super.putAll(entries);
+  }
+
+  override remove(id: PidIdentity): void {
+    if (!this.hands.dead) super.remove(id);
+  }
+}
+
 /** A history whose writes are done at once, so that no test waits for a disk. */
 class QuickHistory extends History {
   /** Set to let writes fail. */
   broken = false;
   writes = 0;
 
+  constructor(file: string, application: string, readonly hands: Hands) {
+    super(file, application);
+  }
+
   override write(remembered: Remembered): Promise<void> {
+    if (this.hands.dead) return Promise.resolve();
     if (this.broken) return Promise.reject(new Failure("cannot write: no space left on device"));
     this.writes++;
     const content = { format: 1, application: this.application, ...remembered };
@@ -100,7 +150,8 @@ export class Stage implements Disposable {
   readonly scratch = new Scratch();
   readonly clock: ManualClock;
   readonly system: FakeSystem;
-  readonly world: World;
+  readonly world: World<System>;
+  readonly hands: Hands;
   readonly ports: PortTable;
   readonly intake: FakeIntake;
   readonly other: FakeIntake;
@@ -119,10 +170,13 @@ export class Stage implements Disposable {
     this.system = past?.system ?? new FakeSystem(this.clock);
     if (past !== undefined) {
       this.scratch = past.scratch;
-      // Dead: it restarts nothing any more. Its programs run on.
+      // Its programs run on.
+      past.hands.dead = true;
       past.world.end.abort(new Error("killed"));
     }
-    this.world = new World(this.system);
+    this.hands = new Hands(this.system);
+    const system = this.hands.held;
+    this.world = new World(system);
     this.intake = new FakeIntake(this.clock);
     this.other = new FakeIntake(this.clock, "other");
     this.ports = new PortTable(
@@ -131,21 +185,25 @@ export class Stage implements Disposable {
     );
     const file = this.scratch.path("processes.json");
     const { host, output } = this.world;
-    const book = new PidBook(file, host.emit);
+    const book = new HeldBook(file, host.emit, this.hands);
     this.ground = {
-      system: this.system,
+      system,
       clock: this.clock,
       emit: host.emit,
       output,
       memory: host.memory,
       ports: this.ports,
       book,
-      orphans: new Orphans(PidBook.read(file), this.system, book, host.emit, 5_000),
+      orphans: new Orphans(PidBook.read(file), system, book, host.emit, 5_000),
       env: { PATH: "/usr/bin:/bin", HOME: "/root" },
       signal: this.world.end.signal,
     };
     const whole = Array.isArray(config) ? configOf(config) : config;
-    const history = new QuickHistory(this.scratch.path("state.json"), whole.application);
+    const history = new QuickHistory(
+      this.scratch.path("state.json"),
+      whole.application,
+      this.hands,
+    );
     this.history = history;
     this.fleet = new Fleet(
       this.ground,
