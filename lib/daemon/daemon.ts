@@ -45,6 +45,7 @@ import type { Context } from "./context.ts";
 import { inheritable } from "./environment.ts";
 import { firstRelease, restoration } from "./first_release.ts";
 import { catchStrays } from "./last_resort.ts";
+import { portMover } from "./move_port.ts";
 import { operations, reload } from "./operations.ts";
 import type { Ready, ServeOptions } from "./options.ts";
 import { type Paths, pathsOf } from "./paths.ts";
@@ -145,6 +146,7 @@ export async function runDaemon(options: ServeOptions): Promise<ExitCode> {
       state: "starting",
       config,
     };
+    fleet.onPortTaken = portMover(context);
     teardown.add("leftovers", () => endLeftovers(context));
     teardown.add("what intakes hold", () => closeIntakes(context), STEP_LIMIT);
     teardown.add("processes", async () => raise(await stopProcesses(context)));
@@ -246,7 +248,7 @@ function groundOf(
   signal: AbortSignal,
 ): Ground {
   const file = join(paths.state_dir, "processes.json");
-  const left = PidBook.read(file);
+  const left = PidBook.read(file, emit);
   const book = new PidBook(file, emit);
   return {
     system: machine,

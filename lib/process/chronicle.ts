@@ -23,11 +23,14 @@ export class Chronicle {
   reason: string | undefined;
   /** What the newest attempt failed of. */
   trouble: Trouble | undefined;
+  /** The newest attempt failed because another program listens on its port. */
+  portTaken = false;
   /** Of the newest run; knows the lines of earlier ones too. */
   output: OutputRun | undefined;
 
   /** A run began. */
   began(run: Run): void {
+    this.portTaken = false;
     this.output = run.output;
     this.lastStartReason = run.reason;
     if (run.reason === "crash") this.restarts++;

@@ -191,7 +191,8 @@ export class Process {
   }
 
   #tell(): void {
-    const appearance = `${this.state} ${this.healthy} ${this.identity?.pid}`;
+    const appearance =
+      `${this.state} ${this.healthy} ${this.identity?.pid} ${this.#past.portTaken}`;
     const failed = (error: unknown) => this.#bug("a listener of a process", error);
     this.#observers.tell(this, appearance, failed);
   }
@@ -301,6 +302,8 @@ export class Process {
       const failure = await startFailure(this.#spec, this.#live.probe, trouble, system);
       // The command line may hold secrets, and events go to logs.
       const { argv: _, ...detail } = failure.detail ?? {};
+      this.#past.portTaken = detail.port_taken === true;
+      this.#tell();
       emit("process_start_failed", { ...name, error: failure.message, detail });
       starts.reject(failure);
     } catch (error) {

@@ -49,6 +49,7 @@ export function snapshotOf(facts: Facts, members: ProcRow[]): ProcessSnapshot {
     exit,
     ...(exit && !alive && { exit_code: exit.code, exit_signal: exit.signal }),
     ...(past.reason !== undefined && { reason: past.reason }),
+    ...(past.portTaken && { port_taken: true as const }),
     ...(facts.nextStartAt !== undefined && { next_start_at: facts.nextStartAt }),
     logs: facts.logs,
   };

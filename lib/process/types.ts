@@ -103,6 +103,8 @@ export interface ProcessSnapshot {
   exit_signal?: string | null;
   /** Why it is not running, for people: last spawn error, probe verdict, used budget. */
   reason?: string;
+  /** The newest attempt failed because another program listens on its port. */
+  port_taken?: true;
   /** When the next try is due (state backoff). */
   next_start_at?: string;
   /** The last `output_lines` lines. */

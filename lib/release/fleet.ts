@@ -13,6 +13,7 @@ import type { Ground } from "./ground.ts";
 import type { History, Remembered } from "./history.ts";
 import type { Intake } from "./intake.ts";
 import { ofRelease, Release } from "./release.ts";
+import type { Slot } from "./slot.ts";
 import type { Standing } from "./standing.ts";
 import type { ReleaseRecord } from "./types.ts";
 
@@ -26,6 +27,8 @@ export class Fleet {
    * else, is live: as long it is the one to bring back, whatever else is saved meanwhile.
    */
   wanted: string | undefined;
+  /** Called when a copy of the live release lost its port to a stranger. */
+  onPortTaken: ((release: Release, slot: Slot) => void) | undefined;
   /** Counts set by hand, and the configured one they took the place of. */
   readonly #scale = new Map<string, { count: number; configured: number }>();
   #expiry: Timer | undefined;
@@ -57,7 +60,9 @@ export class Fleet {
 
   /** A release object; not yet listed. */
   make(record: ReleaseRecord, config: Config): Release {
-    return new Release(record, config, this.ground, (process) => this.count(process));
+    const release = new Release(record, config, this.ground, (process) => this.count(process));
+    release.onPortTaken = (slot) => this.onPortTaken?.(release, slot);
+    return release;
   }
 
   /**

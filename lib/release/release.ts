@@ -24,7 +24,7 @@ import type { StartReason, StopOptions } from "../process/types.ts";
 import type { Ground } from "./ground.ts";
 import type { ReleaseContext } from "./intake.ts";
 import { instanceId, type Surroundings, upstreamHost } from "./render.ts";
-import { reservePort, Slot, stopFailure } from "./slot.ts";
+import { hasFixedPort, reservePort, Slot, stopFailure } from "./slot.ts";
 import type { Starting } from "./start_in_order.ts";
 import type { ReleaseRecord, ReleaseState, ReleaseStatus } from "./types.ts";
 
@@ -45,6 +45,8 @@ export class Release implements ReleaseContext {
   /** Drains of its gates once it is no longer live. */
   drainings: Draining[] = [];
   onReadiness: (() => void) | undefined;
+  /** Called when a copy of the live release cannot come back because a stranger took its port. */
+  onPortTaken: ((slot: Slot) => void) | undefined;
   readonly #slots = new Map<string, Slot>();
   readonly #upstreams = new Map<Slot, Upstream>();
   #config: Config;
@@ -289,9 +291,16 @@ export class Release implements ReleaseContext {
   }
 
   #changed(slot: Slot): void {
+    if (this.state === "active" && lostItsPort(slot)) this.onPortTaken?.(slot);
     const upstream = this.#upstreams.get(slot);
     if (upstream === undefined) return;
     upstream.ready = slot.process.healthy;
     this.onReadiness?.();
   }
+}
+
+/** Whether a copy cannot come back where it was, and may come back elsewhere. */
+function lostItsPort({ process, place }: Slot): boolean {
+  if (process.state !== "backoff" || hasFixedPort(place.config)) return false;
+  return process.snapshot().port_taken === true;
 }
