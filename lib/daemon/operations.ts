@@ -52,7 +52,10 @@ export function operations(context: Context, shutdown: (why: string) => Promise<
     const deployed = await turn.run(
       name,
       async (signal) => (await transition(context, target(), tell, signal)).deployed!,
-      (behind) => tell("queued", `waiting for: ${behind}`),
+      (behind) => {
+        context.emit("deploy_queued", { release: name, waiting_for: behind });
+        tell("queued", `waiting for: ${behind}`);
+      },
     );
     context.restore.forget();
     if (!wait) return deployed.result;

@@ -38,7 +38,7 @@ export interface Deployed {
 export async function deploy(
   fleet: Fleet,
   order: Order,
-  tell: Tell,
+  teller: Tell,
   signal: AbortSignal,
 ): Promise<Deployed> {
   const { clock, emit } = fleet.ground;
@@ -54,6 +54,10 @@ export async function deploy(
     state: "starting",
     started_at: stamp(clock.wall()),
   }, order.config);
+  const tell: Tell = (step, message) => {
+    emit("deploy_progress", { release: id, step, detail: message });
+    teller(step, message);
+  };
   emit("deploy_started", {
     release: id,
     release_path: path,
