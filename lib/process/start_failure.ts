@@ -15,8 +15,8 @@ import type { OutputLine, ProbeSpec, ProcessSpec, StartFailureDetail } from "./t
 
 /** Lines of output told with a failure, for each stream. */
 const LAST_LINES = 20;
-/** How long the reading of the last output may take. */
-const SETTLE_LIMIT = 500;
+/** How long the reading of the last output may take: a program may print megabytes before it ends. */
+const SETTLE_LIMIT = 5_000;
 /** Codes by which shells say that a command could not be executed. */
 const NOT_EXECUTABLE = 126;
 const NOT_FOUND = 127;
@@ -66,7 +66,9 @@ export async function startFailure(
   const ofRun = run.output.recent().filter((line) => line.at >= run.startedAt);
   const detail: StartFailureDetail = {
     ...facts,
-    ...(run.exit && { exit_code: run.exit.code, exit_signal: run.exit.signal }),
+    // An unproven one ends because we stop it, which would look like the reason.
+    ...(trouble.kind === "ended" && run.exit &&
+      { exit_code: run.exit.code, exit_signal: run.exit.signal }),
     elapsed_ms: run.upMs,
     ...(port_taken && { port_taken }),
     ...(trouble.kind === "unproven" && { probe: trouble.reason }),
