@@ -47,12 +47,19 @@ export class PidBook {
 
   /**
    * What the daemon before this one wrote; nothing when there is no usable file.
+   * @param emit told when there is a file that is not usable
    * @throws Failure when the file is there but cannot be read: starting beside programs that nobody
    *   knows of would be worse than not starting.
    */
-  static read(file: string): PidEntry[] {
+  static read(file: string, emit?: Emit): PidEntry[] {
     const text = readTextIfAny(file);
-    return text === undefined ? [] : parse(text);
+    if (text === undefined) return [];
+    const entries = parse(text);
+    if (entries === undefined) {
+      const reason = "not a process file of this program; what an earlier daemon left is not known";
+      emit?.("state_unusable", { file, reason });
+    }
+    return entries ?? [];
   }
 
   /** Adds a process. Call it in the turn of the spawn. */
@@ -94,14 +101,14 @@ function keyOf(id: { pid: number; start: string }): string {
 }
 
 /** A file that is not ours or broken names no process: nothing may be signalled on its word. */
-function parse(text: string): PidEntry[] {
+function parse(text: string): PidEntry[] | undefined {
   let content: Partial<BookFile>;
   try {
     content = JSON.parse(text);
   } catch {
-    return []; // Half a file cannot come from us (rename), so it holds nothing to act on.
+    return undefined; // Half a file cannot come from us (rename), so it holds nothing to act on.
   }
-  if (content?.format !== 1 || !Array.isArray(content.processes)) return [];
+  if (content?.format !== 1 || !Array.isArray(content.processes)) return undefined;
   return content.processes.filter((entry) =>
     Number.isInteger(entry?.pid) && entry.pid > 1 && typeof entry.start === "string" &&
     typeof entry.boot_id === "string" && typeof entry.id === "string" &&

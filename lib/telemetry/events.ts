@@ -35,6 +35,7 @@ export interface Events {
   config_rejected: { error: string; trigger: string };
   config_warning: { message: string };
   state_write_failed: { file: string; error: string };
+  state_unusable: { file: string; reason: string };
   deploy_queued: { release: string; waiting_for: string };
   deploy_started: { release: string; release_path: string; revision: string; kind: string };
   deploy_progress: { release: string; step: string; detail?: string };
@@ -90,6 +91,7 @@ const LEVELS: Partial<Record<EventName, Level>> = {
   config_warning: "warn",
   control_error: "warn",
   state_write_failed: "error",
+  state_unusable: "warn",
   deploy_failed: "error",
   deploy_progress: "debug",
   restore_failed: "error",
