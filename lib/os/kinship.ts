@@ -24,7 +24,7 @@ export interface Leader {
   readonly pid: number;
   /** Undefined: a number only, whose process had ended before we first looked. */
   readonly start?: string;
-  /** `NAME=value` pairs it was started with, for rule 5. */
+  /** `NAME=value` pairs it was started with, for rule 5; see `heritage`. */
   readonly environment?: string[];
   /** Started by us, so that its number is vouched for until its group is gone. */
   readonly child?: boolean;
@@ -40,6 +40,16 @@ interface Seen {
 
 /** Looks into environments; a test brings its own. */
 export type ReadEnviron = (pid: number) => string[] | undefined;
+
+/** What shells and script runners set anew for whatever they start. */
+const CHANGED_BY_SHELLS = new Set(["_", "OLDPWD", "PATH", "PWD", "SHLVL"]);
+
+/** What of the environment given to a leader its descendants still carry, as `NAME=value` pairs. */
+export function heritage(env: Readonly<Record<string, string>>): string[] {
+  return Object.entries(env)
+    .filter(([name]) => !CHANGED_BY_SHELLS.has(name))
+    .map(([name, value]) => `${name}=${value}`);
+}
 
 /** Remembers ancestry from scan to scan. */
 export class Kinship {

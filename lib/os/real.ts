@@ -8,6 +8,7 @@
 import { realClock } from "./clock.ts";
 import { children } from "./children.ts";
 import { Groups, realKernel } from "./groups.ts";
+import { heritage } from "./kinship.ts";
 import { isAlive, readBootId, readRow } from "./proc.ts";
 import { ephemeralPort, listenersOf, portState } from "./sockets.ts";
 import { spawn } from "./spawn.ts";
@@ -51,8 +52,8 @@ export function realSystem(options: RealSystemOptions = {}): Machine {
     rss: () => readRow(Deno.pid)?.rss_bytes ?? 0,
     spawn(spec) {
       const child = spawn(spec);
-      const environment = Object.entries(spec.env).map(([name, value]) => `${name}=${value}`);
-      groups.track({ pid: child.pid, start: child.start, environment }, child.exited);
+      const { pid, start } = child;
+      groups.track({ pid, start, environment: heritage(spec.env) }, child.exited);
       return child;
     },
     group: (leader) => ({ members: groups.members(leader) }),

@@ -18,7 +18,7 @@ export class TestMachine implements AsyncDisposable {
 
   /** Starts a program that is killed with its group when the scope ends. */
   spawn(argv: string[], more: Partial<SpawnSpec> = {}): Child {
-    const child = this.system.spawn({ argv, cwd: "/", env: { PATH }, ...more });
+    const child = this.system.spawn({ argv, cwd: "/", env: { PATH, STARTED_BY: "test" }, ...more });
     this.#children.push(child);
     return child;
   }
