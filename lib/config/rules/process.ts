@@ -42,10 +42,6 @@ export function processRules(process: ProcessConfig, context: RuleContext): Prob
     const fix = "add port: 0 or a range, so that two can run side by side";
     problems.push(error(at("deploy_strategy"), message, fix));
   }
-  if (lifecycle.stop_command !== undefined && process.stop_signal !== "SIGTERM") {
-    const message = `${name} has a stop_command, so its stop_signal would never be sent`;
-    problems.push(error(at("stop_signal"), message, "remove one of the two"));
-  }
   if (
     lifecycle.drain_command !== undefined && lifecycle.drain_timeout === 0 &&
     (!isWritten(context, timeout) || isSound(context, timeout))
