@@ -103,8 +103,12 @@ export function chown(path: string, uid: number | undefined, gid: number | undef
 
 /** Makes renames and removals in a directory durable. */
 export async function syncDirectory(directory: string): Promise<void> {
-  using handle = await Deno.open(directory, { read: true });
-  await handle.sync();
+  const handle = await Deno.open(directory, { read: true });
+  try {
+    await handle.sync();
+  } finally {
+    handle.close();
+  }
 }
 
 async function writeSynced(path: string, text: string, mode: number): Promise<void> {

@@ -24,8 +24,8 @@ export function prepareLog(path: string, own: boolean): number {
   if (own) makePrivateDir(dirname(path));
   try {
     Deno.mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-    using file = Deno.openSync(path, { append: true, create: true, mode: 0o600 });
-    return file.statSync().size;
+    Deno.openSync(path, { append: true, create: true, mode: 0o600 }).close();
+    return Deno.statSync(path).size;
   } catch (error) {
     throw new Failure(`cannot write the log "${path}": ${reasonOf(error)}`, {
       fix: "name a writable place with --log-file",

@@ -57,8 +57,9 @@ export function portState(host: string, port: number): PortState {
 /** As {@linkcode Machine.ephemeralPort}. @throws Failure */
 export function ephemeralPort(host: string): number {
   try {
-    using listener = Deno.listen({ hostname: host, port: 0 });
-    return (listener.addr as Deno.NetAddr).port;
+    const listener = Deno.listen({ hostname: host, port: 0 });
+    listener.close();
+    return listener.addr.port;
   } catch (error) {
     throw new Failure(`cannot find a free port on "${host}": ${reasonOf(error)}`, { cause: error });
   }

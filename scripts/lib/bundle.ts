@@ -4,7 +4,8 @@
  * A compiled binary that finds its modules in one file starts faster, and embeds only what is
  * reachable instead of whole packages.
  *
- * Invariant: an error inside the bundle still names our file and line.
+ * Invariants: an error inside the bundle still names our file and line; whatever a `using` of ours
+ * closes is still closed in the bundle.
  */
 
 import { dirname, relative, resolve } from "@std/path";
@@ -28,17 +29,40 @@ const BANNER =
  * @throws Error with the bundler's words
  */
 export async function bundle(entry: string, output: string): Promise<void> {
-  const { code, stderr } = await run([
-    Deno.execPath(),
-    "bundle",
-    "--quiet",
-    "--minify",
-    "--sourcemap=inline",
-    `--output=${output}`,
-    entry,
-  ], { cwd: ROOT });
+  const readable = `${output}.readable`;
+  await Promise.all([
+    denoBundle(entry, output, "--minify", "--sourcemap=inline"),
+    denoBundle(entry, readable),
+  ]);
+  const text = Deno.readTextFileSync(output);
+  checkUsing(Deno.readTextFileSync(readable), text);
+  Deno.removeSync(readable);
+  Deno.writeTextFileSync(output, slim(text, dirname(output)));
+}
+
+async function denoBundle(entry: string, output: string, ...options: string[]): Promise<void> {
+  const { code, stderr } = await run(
+    [Deno.execPath(), "bundle", "--quiet", ...options, `--output=${output}`, entry],
+    { cwd: ROOT },
+  );
   if (code !== 0) throw new Error(`deno bundle ${entry} failed:\n${complaint(stderr)}`);
-  Deno.writeTextFileSync(output, slim(Deno.readTextFileSync(output), dirname(output)));
+}
+
+/**
+ * The minifier replaces a variable that is used only in the very next statement by its value, also
+ * one declared with `using`, and nothing closes the value then.
+ *
+ * @throws Error quoting the declarations that got lost
+ */
+function checkUsing(readable: string, minified: string): void {
+  const found = readable.match(/^\s*(?:await )?using \w+ = .*$/gm) ?? [];
+  const kept = minified.match(/\busing [\w$]+=/g) ?? [];
+  if (found.length === kept.length) return;
+  throw new Error(
+    `minifying lost ${found.length - kept.length} of these, and what they close with them:\n` +
+      `${found.map((line) => line.trim()).join("\n")}\n` +
+      "Close what is used only in the next statement by hand.",
+  );
 }
 
 /** The bundle with our banner, its map cut down to files of this repository. */
