@@ -191,7 +191,7 @@ Deno.test("the report does not wait for ever for the last output", async () => {
   const started = world.process(specOf()).start("deploy", { supervise: false, stay: 100 });
   const refused = assertRejects(() => started, Failure);
   system.last.exit(1);
-  await clock.advance(500);
+  await clock.advance(5_000);
   await refused;
 });
 
