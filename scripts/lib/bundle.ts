@@ -55,7 +55,8 @@ async function denoBundle(entry: string, output: string, ...options: string[]): 
  * @throws Error quoting the declarations that got lost
  */
 function checkUsing(readable: string, minified: string): void {
-  const found = readable.match(/^\s*(?:await )?using \w+ = .*$/gm) ?? [];
+  // Those that follow each other become one statement.
+  const found = readable.match(/(?:^\s*(?:await )?using \w+ = [^;]*;$\n?)+/gm) ?? [];
   const kept = minified.match(/\busing [\w$]+=/g) ?? [];
   if (found.length === kept.length) return;
   throw new Error(
