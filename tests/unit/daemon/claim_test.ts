@@ -62,7 +62,7 @@ Deno.test("the second one at the same socket is refused with pid and socket", ()
   const mine = claimed(paths);
   const failure = refused(paths);
   assertEquals(failure.exit, Exit.running);
-  assertEquals(failure.message, `a daemon (pid 4242) already is running at ${paths.socket}`);
+  assertEquals(failure.message, `a daemon (pid 4242) is already running at ${paths.socket}`);
   assertEquals(failure.detail, { pid: 4242, socket: paths.socket });
   mine.release();
   claimed(paths).release();
@@ -129,7 +129,7 @@ Deno.test("a lock that another process holds is seen; it dies, and the way is fr
   }).spawn();
   const reader = holder.stdout.getReader();
   await reader.read();
-  assertEquals(refused(paths).message, `a daemon (pid 777) already is running at ${paths.socket}`);
+  assertEquals(refused(paths).message, `a daemon (pid 777) is already running at ${paths.socket}`);
   holder.kill("SIGKILL");
   await holder.status;
   await reader.cancel();

@@ -1,6 +1,7 @@
 /** The end of a daemon: nothing lost, nothing left, and bounded whoever is in a hurry. */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
+import { sleep } from "../../../lib/core/clock.ts";
 import { Failure } from "../../../lib/core/failure.ts";
 import { endLeftovers, hurry, stopping, stopProcesses } from "../../../lib/daemon/stop.ts";
 import { turn } from "../../kit/manual_clock.ts";
@@ -62,6 +63,21 @@ Deno.test("what drains is cut, and nothing is written after the end", async () =
   await stage.clock.advance(600_000);
   assertEquals(stage.history.writes, writes);
   assertEquals(stage.history.read().live?.release_id, "v2");
+});
+
+Deno.test("a release on its way out is waited for to its very end", async () => {
+  using daemon = new Daemon(ALL);
+  const { stage } = daemon;
+  await daemon.deploy("v1");
+  stage.intake.gate.lease();
+  await daemon.deploy("v2");
+  const dropped: string[] = [];
+  stage.intake.drop = async ({ release }) => {
+    await sleep(stage.clock, release === "v1" ? 5_000 : 0);
+    dropped.push(release);
+  };
+  await stage.pass(end(daemon));
+  assertEquals(dropped, ["v1", "v2"]);
 });
 
 Deno.test("a deploy under way is taken back first", async () => {

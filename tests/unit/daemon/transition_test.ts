@@ -169,6 +169,18 @@ for (const [what, file] of GENERATION) {
   });
 }
 
+Deno.test("what changes its owner is told to others with its new port", async () => {
+  const port = { from: 9_000, to: 9_009 };
+  const web = proxiedOf("web", { command: "run {{ports.bus}}" });
+  using daemon = new Daemon([processOf("bus", "service", { port }), web]);
+  await daemon.deploy("v1", { wait: true });
+  assertEquals(daemon.stage.program("web").spec.argv[2], "run 9000");
+  daemon.file = configOf([processOf("bus", "companion", { port }), web]);
+  await reload(daemon);
+  assertEquals(daemon.stage.program("web", "v1~2").spec.argv[2], "run 9001");
+  assertEquals(daemon.stage.program("bus", "v1~2").spec.env.SUPERVISOR_BUS_PORT, "9001");
+});
+
 Deno.test("the daemon's own processes are replaced alone", async () => {
   using daemon = await live();
   const before = pids(daemon);

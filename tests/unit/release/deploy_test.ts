@@ -359,6 +359,22 @@ Deno.test("one start that fails ends the waiting for the others at once", async 
   assertEquals([stage.running, stage.reserved, stage.booked], [[], [], []]);
 });
 
+Deno.test("one start that fails ends the building of the intakes, too", async () => {
+  using stage = new Stage(ALL);
+  breaks(stage, "worker", "v1");
+  stage.other.onBuild = (signal) =>
+    new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+  await assertRejects(() => stage.deploy("v1"), Failure, 'process "worker" did not start');
+  assertEquals(stage.intake.built.map((one) => one.dropped), [true]);
+});
+
+Deno.test("ports that were planned for later are given back by a failure", async () => {
+  using stage = new Stage(ALL);
+  breaks(stage, "worker", "v1");
+  await assertRejects(() => stage.deploy("v1"), Failure);
+  assertEquals([stage.running, stage.reserved, stage.fleet.standing.slots], [[], [], []]);
+});
+
 Deno.test("the daemon's end during a start takes everything back", async () => {
   using stage = new Stage(ALL);
   await stage.settled("v1");
