@@ -15,7 +15,7 @@
 
 import { compare } from "../config/mod.ts";
 import type { Change, Config } from "../config/config.ts";
-import { Failure, messageOf } from "../core/failure.ts";
+import { Exit, Failure, messageOf } from "../core/failure.ts";
 import { deploy, type Deployed, type Order, type Tell } from "../release/deploy.ts";
 import { standingProcesses } from "../release/fleet.ts";
 import { ofRelease } from "../release/release.ts";
@@ -80,6 +80,7 @@ function refuse(changes: readonly Change[]): void {
     change.reason === undefined ? change.field : `${change.field} (${change.reason})`
   );
   throw new Failure(`the configuration cannot be applied: ${fields.join(", ")} changed`, {
+    exit: Exit.config,
     fix: "undo the change, or shut the daemon down and start it again",
     detail: { fields: refused.map((change) => change.field) },
   });
