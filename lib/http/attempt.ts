@@ -55,6 +55,10 @@ export class Attempt {
   /** The client left or the drain was cut: nothing more to do. */
   #stopped = false;
   #fresh = false;
+  /** It was sent, in vain, and goes out a second time. */
+  #resent = false;
+  /** A connection could not be made. */
+  #unreached = false;
   /** The answer that a cut drain gives, on its way. */
   #farewell: Promise<void> | undefined;
 
@@ -110,7 +114,10 @@ export class Attempt {
       } catch (error) {
         if (!(error instanceof ConnectFailed)) throw error;
         if (this.#stopped) return "done";
-        if (!last) return "elsewhere";
+        if (!last && !this.#unreached) {
+          this.#unreached = true;
+          return "elsewhere";
+        }
         return await this.#fail(error.timedOut ? 504 : 502, error.message);
       }
     }
@@ -121,7 +128,8 @@ export class Attempt {
     const upload = this.#upload;
     if (sent && !upload.complete) upload.start(connection);
     else connection.sent();
-    if (!sent && connection.wire.taken === 0 && !last && !this.#stopped) return this.#retry(reused);
+    const again = !last && !this.#resent;
+    if (!sent && connection.wire.taken === 0 && again && !this.#stopped) return this.#retry(reused);
     const exchange = this.#exchange;
     const patience = exchange.head.expectsContinue ? this.#patience() : undefined;
     let head = await connection.readHead(exchange.method, this.#settings.limits);
@@ -133,13 +141,14 @@ export class Attempt {
     if (upload.broken !== undefined) throw upload.broken;
     if (typeof head !== "string") return await this.#respond(connection, head);
     const unanswered = head === "closed" && !connection.answered;
-    if (unanswered && this.#repeatable && !last) return this.#retry(reused);
+    if (unanswered && this.#repeatable && again) return this.#retry(reused);
     return await this.#fail(head === "timeout" ? 504 : 502, connection.reason);
   }
 
   #retry(reused: boolean): Outcome {
     this.#connection?.close();
     this.#fresh = true;
+    this.#resent = true;
     return reused ? "again" : "elsewhere";
   }
 

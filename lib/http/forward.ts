@@ -13,7 +13,8 @@
  *
  * Invariants: every lease is released exactly when its attempt ends, however it ends; a request is
  * sent a second time only if nothing of the first was sent, or it is safe, without a body, and no
- * byte of an answer arrived; at most two attempts.
+ * byte of an answer arrived; it is sent at most twice, and one connection that could not be made is
+ * forgiven besides: a program that dies breaks the pooled connection first and refuses the next.
  */
 
 import { type Clock, sleep } from "../core/clock.ts";
@@ -35,6 +36,9 @@ export interface ForwardHost {
 /** Between a refused connection and the second try: time for the exit of the program to be seen. */
 const PAUSE_MS = 50;
 
+/** The first, one on a fresh connection, one elsewhere. */
+const MOST_ATTEMPTS = 3;
+
 /**
  * Makes the handler. `gate` names the programs of the live release; `settings` is asked once for
  * each request, so a reload takes effect with the next one.
@@ -48,7 +52,8 @@ export function forward(
     const current = settings();
     const attempt = new Attempt(exchange, current, host);
     let except: Upstream | undefined;
-    for (let last = false;; last = true) {
+    for (let count = 1;; count++) {
+      const last = count === MOST_ATTEMPTS;
       const lease = gate.lease() ?? await arrive(gate, exchange);
       if (exchange.gone) return lease?.release();
       if (lease === undefined) {
@@ -61,7 +66,7 @@ export function forward(
       }
       const outcome = await attempt.run(lease, upstream, last);
       if (outcome === "done") return;
-      // Only a program that was taken out between pick and lease, twice, comes here.
+      // Only a program that was taken out between pick and lease, each time, comes here.
       if (last) return await unavailable(exchange, current, "no program is ready to answer");
       if (outcome === "elsewhere") {
         except = upstream;

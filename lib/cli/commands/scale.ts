@@ -6,7 +6,7 @@ import { harmless } from "../render/paint.ts";
 
 export const scale: Command = {
   name: "scale",
-  about: "run another number of copies of a process, until the next reload or deploy",
+  about: "run another number of copies of a process, until the configuration says another",
   arguments: [
     { name: "NAME", about: "the process" },
     { name: "COUNT", about: "how many copies, from 0 up" },
