@@ -34,6 +34,19 @@ export interface LoadOptions {
   every?: number;
   /** Statuses that count as ok; default 200 only. */
   accept?: number[];
+  /** Told of each request as it ends. */
+  onEnd?: (request: LoadRequest) => void;
+}
+
+/** One request that ended. Times as of performance.now(). */
+export interface LoadRequest {
+  begin: number;
+  end: number;
+  /** Its status, or how it failed without one. */
+  outcome: number | Flaw;
+  good: boolean;
+  /** The `x-version` of the answer. */
+  version?: string;
 }
 
 /** What happened. */
@@ -125,10 +138,10 @@ export class Load {
       try {
         connection ??= await Connection.open(this.#options);
         const answer = await connection.exchange(this.#request, this.#options);
-        this.#count(answer.status, answer.headers.get("x-version"), performance.now() - begin);
+        this.#count(answer.status, answer.headers.get("x-version"), begin);
         if (!answer.reusable || this.#options.mode === "close") connection = connection.close();
       } catch (error) {
-        this.#fail(broken(error, connection?.reader.begun ?? false), performance.now() - begin);
+        this.#fail(broken(error, connection?.reader.begun ?? false), begin);
         connection = connection?.close();
         // Nobody there: as a user would, wait a moment instead of burning a core.
         await new Promise((resolve) => setTimeout(resolve, 5));
@@ -139,10 +152,14 @@ export class Load {
     connection?.close();
   }
 
-  #count(status: number, version: string | undefined, ms: number): void {
+  #count(status: number, version: string | undefined, begin: number): void {
+    const end = performance.now();
+    const ms = end - begin;
+    const good = (this.#options.accept ?? [200]).includes(status);
+    this.#options.onEnd?.({ begin, end, outcome: status, good, version });
     this.#statuses.set(status, (this.#statuses.get(status) ?? 0) + 1);
     this.#slowest = Math.max(this.#slowest, ms);
-    if (!(this.#options.accept ?? [200]).includes(status)) {
+    if (!good) {
       this.#badStatus++;
       this.#note(`status ${status} after ${ms.toFixed(0)} ms`);
       return;
@@ -156,7 +173,10 @@ export class Load {
     this.#watchers = this.#watchers.filter((watcher) => watcher.count > 0);
   }
 
-  #fail(error: Broken, ms: number): void {
+  #fail(error: Broken, begin: number): void {
+    const end = performance.now();
+    const ms = end - begin;
+    this.#options.onEnd?.({ begin, end, outcome: error.flaw, good: false });
     this.#flaws[error.flaw]++;
     this.#slowest = Math.max(this.#slowest, ms);
     this.#note(`${error.message} after ${ms.toFixed(0)} ms`);
