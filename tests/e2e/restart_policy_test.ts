@@ -46,10 +46,16 @@ daemonTest(
     gate.release();
     await d.deploy("v1", { start_gate: gate.path });
     const before = (await processOf(d, "web"))!;
+    // One that the program has when it dies, on a connection that was used before: sent once more.
+    await d.get("/");
+    const flag = d.path("flag");
+    const caught = d.get(`/wait?flag=${encodeURIComponent(flag)}`);
+    await d.statusUntil("a request in flight", ({ leases }) => leases === 1);
     Deno.kill(before.pid!, "SIGKILL");
+    Deno.writeTextFileSync(flag, "");
     // Sent at once: nobody may find the dead program's port, whoever is first.
-    const waiting = Array.from({ length: 8 }, () => d.get("/"));
-    await d.statusUntil("eight requests to wait", ({ proxy }) => proxy!.waiting === 8);
+    const waiting = [caught, ...Array.from({ length: 8 }, () => d.get("/"))];
+    await d.statusUntil("all requests to wait", ({ proxy }) => proxy!.waiting === 9);
     const held = await d.status();
     assertEquals(held.proxy!.holding, true);
     assertEquals(held.releases[0].processes[0].healthy, false);
