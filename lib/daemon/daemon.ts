@@ -40,6 +40,7 @@ import { Standing } from "../release/standing.ts";
 import type { Emit } from "../telemetry/events.ts";
 import { Journal } from "../telemetry/journal.ts";
 import { Log } from "../telemetry/log.ts";
+import { startBudget, stopBudget } from "./budget.ts";
 import { claim } from "./claim.ts";
 import type { Context } from "./context.ts";
 import { inheritable } from "./environment.ts";
@@ -174,7 +175,7 @@ export async function runDaemon(options: ServeOptions): Promise<ExitCode> {
 
     for (const intake of fleet.intakes) await intake.start();
     followOrphans(context);
-    manager.extend(config.proxy?.health.timeout ?? 0);
+    manager.extend(startBudget(config));
     await firstRelease(context, options.release, remembered.live);
     if (context.state === "starting") {
       control = await openControl({
@@ -223,7 +224,7 @@ function becomeReady(context: Context, { onReady }: ServeOptions): void {
 async function endDaemon(context: Context, teardown: Teardown, why: string): Promise<void> {
   context.state = "stopping";
   context.emit("daemon_stopping", { reason: why });
-  context.manager.stopping(context.config.proxy?.drain_timeout ?? 0);
+  context.manager.stopping(stopBudget(context.config));
   context.restore.forget();
   context.turn.close(stopping());
   raise(await teardown.run());
@@ -275,9 +276,9 @@ function followOrphans({ output, fleet }: Context): void {
 
 async function reloadFromSignal(context: Context): Promise<void> {
   try {
-    await context.manager.reloading(() => reload(context));
-  } catch (error) {
-    context.emit("config_rejected", { error: messageOf(error), trigger: "SIGHUP" });
+    await context.manager.reloading(() => reload(context, "SIGHUP"));
+  } catch {
+    // Told as an event; there is nobody else to tell.
   }
 }
 

@@ -7,7 +7,7 @@
  */
 
 import { isAbsolute } from "@std/path";
-import { Exit, Failure } from "../core/failure.ts";
+import { Exit, Failure, messageOf } from "../core/failure.ts";
 import type {
   DeployRequest,
   DeployResult,
@@ -24,6 +24,7 @@ import type {
   Status,
   StopRequest,
 } from "../control/operations.ts";
+import { idOf } from "../process/spool.ts";
 import type { Tell } from "../release/deploy.ts";
 import { releaseDirectory } from "../release/fleet.ts";
 import { checkReleaseId } from "../release/release_id.ts";
@@ -31,7 +32,7 @@ import { restart, scale } from "../release/restart.ts";
 import { stopRelease } from "../release/stop_release.ts";
 import type { Context } from "./context.ts";
 import { health, status } from "./status.ts";
-import { planned, type Target, transition } from "./transition.ts";
+import { planned, type Target, type Transition, transition } from "./transition.ts";
 
 /** Does nothing with progress: for operations that have nobody to tell. */
 const UNTOLD: Tell = () => {};
@@ -116,7 +117,7 @@ export function operations(context: Context, shutdown: (why: string) => Promise<
     },
 
     reload(): Promise<ReloadResult> {
-      return reload(context);
+      return reload(context, "reload");
     },
 
     async plan(): Promise<ReloadResult> {
@@ -130,16 +131,39 @@ export function operations(context: Context, shutdown: (why: string) => Promise<
     },
 
     events: (query: EventsQuery, signal) => context.journal.query(query, signal),
-    logs: (query: LogsQuery, signal) => context.output.store.query(query, signal),
+    logs(query: LogsQuery, signal) {
+      checkHasLog(context, query.process);
+      return context.output.store.query(query, signal);
+    },
   };
 }
 
-/** Reload, for the control API and SIGHUP. @throws Failure; nothing has changed then */
-export async function reload(context: Context): Promise<ReloadResult> {
-  const done = await context.turn.run(
-    "reload",
-    (signal) => transition(context, undefined, UNTOLD, signal),
-  );
+/** @throws Failure when a process is neither configured nor known from what it printed */
+function checkHasLog({ config, output }: Context, process: string | undefined): void {
+  if (process === undefined) return;
+  const known = new Set([...config.processes.map(({ id }) => id), ...output.store.ids()]);
+  if (known.has(process) || known.has(idOf(process))) return;
+  throw new Failure(`there is no process "${process}" and no log of it`, {
+    fix: `processes: ${[...known].sort().join(", ")}`,
+  });
+}
+
+/**
+ * Reload, for the control API and SIGHUP.
+ * @param trigger for the event that tells why it did not work
+ * @throws Failure; nothing has changed then
+ */
+export async function reload(context: Context, trigger: string): Promise<ReloadResult> {
+  let done: Transition;
+  try {
+    done = await context.turn.run(
+      "reload",
+      (signal) => transition(context, undefined, UNTOLD, signal),
+    );
+  } catch (error) {
+    context.emit("config_rejected", { error: messageOf(error), trigger });
+    throw error;
+  }
   return {
     status: "success",
     changes: done.changes,

@@ -100,7 +100,7 @@ Deno.test("another place for the pid file changes who is met, not that somebody 
   Deno.mkdirSync(scratch.path("state"), { mode: 0o700 });
   const mine = claimed(paths, {}, file);
   assertEquals(Deno.readTextFileSync(file), "4242 77 boot\n");
-  assertEquals(refused(paths, {}, file).message.includes("is running at"), true);
+  assertEquals(refused(paths, {}, file).message.includes("is already running at"), true);
   assertEquals(refused(paths).message.includes("uses the state directory"), true);
   mine.release();
 });

@@ -61,6 +61,9 @@ Deno.test("a bad file changes nothing, for reload, plan and deploy", async () =>
   await assertRejects(() => daemon.deploy("v2"), Failure, "no port");
   assertEquals([pids(daemon), daemon.context.config], before);
   assertEquals(daemon.stage.states, ["v1 active"]);
+  assertEquals(daemon.stage.world.events("config_rejected"), [
+    { error: "processes.web.port is no port", trigger: "reload" },
+  ]);
 });
 
 Deno.test("what cannot change is refused, all of it named, and nothing else is applied", async () => {
