@@ -87,8 +87,10 @@ function exists(path: string): boolean {
 function alreadyRunning(holder: Holder | undefined, byState: boolean, paths: Paths): Failure {
   const { socket, state_dir } = paths;
   const who = holder === undefined ? "" : ` (pid ${holder.pid})`;
-  const where = byState ? `uses the state directory ${state_dir}` : `is running at ${socket}`;
-  return new Failure(`a daemon${who} already ${where}`, {
+  const where = byState
+    ? `already uses the state directory ${state_dir}`
+    : `is already running at ${socket}`;
+  return new Failure(`a daemon${who} ${where}`, {
     exit: Exit.running,
     fix: "use `supervisor status` to look at it, `supervisor shutdown` to end it",
     detail: { pid: holder?.pid, ...(byState ? { state_dir } : { socket }) },

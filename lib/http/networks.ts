@@ -57,7 +57,7 @@ function parseBlock(text: string): Block {
   const bits = match?.[2] === undefined ? width : Number(match[2]);
   if (bytes === undefined || bits > width) {
     throw new Failure(`Cannot read "${text}" as an address block: it is no IPv4 or IPv6 network.`, {
-      fix: "Write it like 10.0.0.0/8, 192.168.1.7 or fd00::/8.",
+      fix: "write it like 10.0.0.0/8, 192.168.1.7 or fd00::/8",
     });
   }
   return { bytes, bits: v4 ? bits + MAPPED_PREFIX_BITS : bits };

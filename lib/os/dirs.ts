@@ -53,19 +53,19 @@ function verify(path: string, owner: number | undefined): void {
   }
   if (info.isSymlink) {
     throw new Failure(`refusing to use "${path}": it is a symbolic link, not a directory`, {
-      fix: "Remove the link, or name the directory it points to.",
+      fix: "remove the link, or name the directory it points to",
     });
   }
   if (!info.isDirectory) {
     throw new Failure(`refusing to use "${path}": it is a file, not a directory`, {
-      fix: "Remove the file, or choose another directory.",
+      fix: "remove the file, or choose another directory",
     });
   }
   const us = Deno.uid() ?? 0;
   if (info.uid !== us && info.uid !== owner) {
     throw new Failure(
       `refusing to use "${path}": it belongs to uid ${info.uid}, this program runs as uid ${us}`,
-      { fix: `Give it to uid ${us} (chown), remove it, or choose another directory.` },
+      { fix: `give it to uid ${us} (chown), remove it, or choose another directory` },
     );
   }
   const bits = (info.mode ?? 0) & 0o777;
@@ -97,7 +97,7 @@ function refuseOpenParent(path: string, parent: string): void {
   if ((mode & 0o002) === 0 || (mode & STICKY) !== 0) return;
   throw new Failure(
     `refusing to use "${path}": everybody may replace it, for everybody may write in "${parent}"`,
-    { fix: `Take the right away (chmod o-w "${parent}"), or choose another directory.` },
+    { fix: `take the right away (chmod o-w "${parent}"), or choose another directory` },
   );
 }
 
@@ -105,7 +105,7 @@ function cannotMake(path: string, error: unknown): Failure {
   const code = codeOf(error);
   return new Failure(`cannot create the directory "${path}": ${reasonOf(error)}`, {
     fix: code === "EACCES" || code === "EPERM"
-      ? "Create it for this user, or choose another directory."
+      ? "create it for this user, or choose another directory"
       : undefined,
     cause: error,
   });

@@ -148,14 +148,14 @@ function fixFor(code: string | undefined, directory: string): string | undefined
   switch (code) {
     case "ENOSPC":
     case "EDQUOT":
-      return `Free space on the file system of "${directory}".`;
+      return `free space on the file system of "${directory}"`;
     case "EACCES":
     case "EPERM":
-      return `Let this user write in "${directory}", or choose another directory.`;
+      return `let this user write in "${directory}", or choose another directory`;
     case "EROFS":
-      return `Mount the file system of "${directory}" writable, or choose another directory.`;
+      return `mount the file system of "${directory}" writable, or choose another directory`;
     case "ENOENT":
-      return `Create the directory "${directory}".`;
+      return `create the directory "${directory}"`;
   }
 }
 

@@ -121,7 +121,7 @@ function open(path: string): Deno.FsFile {
     const code = codeOf(error);
     throw new Failure(`cannot open the PID file "${path}": ${reasonOf(error)}`, {
       fix: code === "EACCES" || code === "EPERM" || code === "EROFS"
-        ? "Choose a PID file in a directory this user may write, with --pid-file."
+        ? "choose a PID file in a directory this user may write, with --pid-file"
         : undefined,
       cause: error,
     });

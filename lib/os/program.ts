@@ -35,13 +35,13 @@ export function checkDirectory(cwd: string, detail: StartDetail): void {
     const why = reasonOf(error);
     throw refuse(
       why === errnoReason(2) ? "does not exist" : `cannot be entered: ${why}`,
-      "Create the directory, or correct cwd.",
+      "create the directory, or correct cwd",
       error,
     );
   }
-  if (!isDirectory) throw refuse("is not a directory", "Correct cwd.");
+  if (!isDirectory) throw refuse("is not a directory", "correct cwd");
   if (!executable(cwd)) {
-    throw refuse("cannot be entered: permission denied", "Give this user the right to enter it.");
+    throw refuse("cannot be entered: permission denied", "give this user the right to enter it");
   }
 }
 
@@ -59,7 +59,7 @@ export function findProgram(
 ): string {
   const refuse = (why: string, fix: string) =>
     new Failure(`cannot start "${name}": ${why}`, { fix, detail });
-  if (name === "") throw refuse("the program name is empty", "Write a command.");
+  if (name === "") throw refuse("the program name is empty", "write a command");
   if (name.includes("/")) {
     const file = absolute(name, cwd);
     switch (kindOf(file)) {
@@ -68,12 +68,12 @@ export function findProgram(
       case "missing":
         throw refuse(
           name === file ? "there is no such file" : `there is no file "${file}"`,
-          "Correct the command; relative names start at the working directory.",
+          "correct the command; relative names start at the working directory",
         );
       case "directory":
-        throw refuse("it is a directory", "Name a program in it.");
+        throw refuse("it is a directory", "name a program in it");
       case "plain":
-        throw refuse("it is not executable", `Make it executable: chmod +x "${file}"`);
+        throw refuse("it is not executable", `make it executable: chmod +x "${file}"`);
     }
   }
   const searched = path ?? DEFAULT_PATH;
@@ -85,11 +85,11 @@ export function findProgram(
     if (kind === "plain") plain ??= file;
   }
   if (plain !== undefined) {
-    throw refuse(`"${plain}" is not executable`, `Make it executable: chmod +x "${plain}"`);
+    throw refuse(`"${plain}" is not executable`, `make it executable: chmod +x "${plain}"`);
   }
   throw refuse(
     `there is no such program in PATH "${searched}"`,
-    "Install it, write its full path, or set PATH in env.",
+    "install it, write its full path, or set PATH in env",
   );
 }
 

@@ -101,7 +101,7 @@ function commandAs(
     throw new Failure(
       `cannot start "${argv[0]}" as user "${identity.user}": this daemon runs as uid ${us}, ` +
         "and only root may change the user",
-      { fix: "Run the daemon as root, or remove the user setting.", detail },
+      { fix: "run the daemon as root, or remove the user setting", detail },
     );
   }
   const groups = isListed(identity.uid) ? "--init-groups" : "--clear-groups";
@@ -115,7 +115,7 @@ function setpriv(detail: StartDetail): string {
   } catch (cause) {
     throw new Failure(
       `cannot start "${detail.argv[0]}" as user "${detail.user}": there is no program "setpriv"`,
-      { fix: "Install util-linux.", detail, cause },
+      { fix: "install util-linux", detail, cause },
     );
   }
 }
@@ -192,7 +192,7 @@ function refusal(number: number, program: string, detail: StartDetail): Failure 
   const fix = number === EAGAIN
     ? "The limit of processes is reached (ulimit -u, pids of the cgroup)."
     : number === E2BIG
-    ? "Shorten the arguments or the environment."
+    ? "shorten the arguments or the environment"
     : undefined;
   return new Failure(`${what}: ${errnoReason(number)}`, { fix, detail });
 }

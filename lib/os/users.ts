@@ -36,7 +36,7 @@ export function findUser(text: string, files: UserFiles = system): Identity {
   const [name, group, ...rest] = text.split(":");
   if (rest.length > 0 || name === "" || group === "") {
     throw new Failure(`"${text}" is not a user`, {
-      fix: "Write a name, a number, or user:group.",
+      fix: "write a name, a number, or user:group",
     });
   }
   const found = lookUpUser(name, files);
@@ -51,7 +51,7 @@ function lookUpUser(name: string, files: UserFiles): Identity {
   }
   if (uid === undefined) {
     throw new Failure(`there is no user "${name}" in ${files.passwd}`, {
-      fix: `Create it (useradd --system ${name}), correct the name, or use a number.`,
+      fix: `create it (useradd --system ${name}), correct the name, or use a number`,
     });
   }
   return { user: name, uid, gid: uid, home: NO_HOME };
@@ -65,7 +65,7 @@ export function findGroup(name: string, files: UserFiles = system): number {
   }
   if (gid !== undefined) return gid;
   throw new Failure(`there is no group "${name}" in ${files.group}`, {
-    fix: `Create it (groupadd --system ${name}), correct the name, or use a number.`,
+    fix: `create it (groupadd --system ${name}), correct the name, or use a number`,
   });
 }
 
@@ -78,7 +78,7 @@ function idOf(name: string): number | undefined {
   if (!/^\d+$/.test(name)) return undefined;
   const id = Number(name);
   if (id <= MAX_ID) return id;
-  throw new Failure(`${name} is not a user or group number`, { fix: `The largest is ${MAX_ID}.` });
+  throw new Failure(`${name} is not a user or group number`, { fix: `the largest is ${MAX_ID}` });
 }
 
 function* records(path: string): Generator<string[]> {

@@ -44,7 +44,7 @@ export class Remains {
     const pids = this.pids;
     if (pids.length === 0) return;
     throw new Failure(`its last run is still there: SIGKILL did not end pid ${pids.join(", ")}`, {
-      fix: "Look what these processes wait for (state D: usually a disk or a network mount).",
+      fix: "look what these processes wait for (state D: usually a disk or a network mount)",
     });
   }
 }

@@ -78,7 +78,7 @@ export async function startFailure(
   const why = sentence(trouble, probe, port_taken);
   return new Failure(`process "${spec.instance}" did not start: ${why}`, {
     fix: port_taken
-      ? `End the program that holds port ${run.spec.port}, or give a range of ports.`
+      ? `end the program that holds port ${run.spec.port}, or give a range of ports`
       : fixFor(trouble, run.spec, probe),
     detail: { ...detail },
   });
@@ -130,15 +130,15 @@ function fixFor(
   probe: ProbeSpec,
 ): string {
   if (trouble.kind === "unproven") {
-    if (probe.kind === "none") return "Look at its last output.";
-    return `Check that it listens on ${probe.host} port ${probe.port}, or raise health.timeout.`;
+    if (probe.kind === "none") return "look at its last output";
+    return `check that it listens on ${probe.host} port ${probe.port}, or raise health.timeout`;
   }
   const { exit } = trouble.run;
-  if (exit?.code === NOT_FOUND) return `Check that the command exists, as seen from ${spec.cwd}.`;
-  if (exit?.code === NOT_EXECUTABLE) return "Make the command executable (chmod +x).";
-  if (exit?.signal === "SIGKILL") return "Look whether the machine ran out of memory (dmesg).";
-  if (exit?.code === 0) return "Let the command stay in the foreground.";
-  return `Look at its last output, or run the command by hand in ${spec.cwd}.`;
+  if (exit?.code === NOT_FOUND) return `check that the command exists, as seen from ${spec.cwd}`;
+  if (exit?.code === NOT_EXECUTABLE) return "make the command executable (chmod +x)";
+  if (exit?.signal === "SIGKILL") return "look whether the machine ran out of memory (dmesg)";
+  if (exit?.code === 0) return "let the command stay in the foreground";
+  return `look at its last output, or run the command by hand in ${spec.cwd}`;
 }
 
 function last(lines: OutputLine[], stream: OutputLine["stream"]): string[] {

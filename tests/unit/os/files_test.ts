@@ -56,7 +56,7 @@ Deno.test("a failed write says why, keeps the old text and leaves nothing", asyn
   using scratch = new Scratch();
   assertStringIncludes(
     await sentenceOfAsync(atomicWrite(scratch.path("no/state"), "x")),
-    `/no/state": no such file or directory | Create the directory`,
+    `/no/state": no such file or directory | create the directory`,
   );
   Deno.mkdirSync(scratch.path("taken"));
   scratch.write("taken/x", "");
@@ -82,7 +82,7 @@ Deno.test({
       assertEquals(
         await sentenceOfAsync(atomicWrite(path, "x".repeat(200_000))),
         `cannot write "${path}": no space left on device | ` +
-          `Free space on the file system of "${scratch.dir}".`,
+          `free space on the file system of "${scratch.dir}"`,
       );
       assertEquals([readTextIfAny(path), names(scratch.dir)], ["old", ["state"]]);
     } finally {

@@ -129,12 +129,12 @@ Deno.test("what is wrong with the program is said before anything is started", (
   assertEquals(
     said("nope"),
     `cannot start "nope": there is no such program in PATH "${cwd}:/bin" | ` +
-      "Install it, write its full path, or set PATH in env.",
+      "install it, write its full path, or set PATH in env",
   );
   assertStringIncludes(said("./nope"), `cannot start "./nope": there is no file "${cwd}/./nope"`);
   assertStringIncludes(said("/nope/x"), `cannot start "/nope/x": there is no such file`);
   assertStringIncludes(said(cwd), "it is a directory");
-  assertStringIncludes(said("plain"), `"${plain}" is not executable | Make it executable`);
+  assertStringIncludes(said("plain"), `"${plain}" is not executable | make it executable`);
   assertStringIncludes(said("./plain"), "it is not executable");
   assertStringIncludes(said(""), "the program name is empty");
   assertStringIncludes(
