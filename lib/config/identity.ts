@@ -27,7 +27,8 @@ import { parseYaml } from "./yaml.ts";
 const KEYS = ["application", "control", "state_dir"] as const;
 
 /** What to do when even these keys cannot be read. */
-const WAY_OUT = "correct it, or name the daemon's socket with --socket PATH";
+const WAY_AROUND = "name the daemon's socket with --socket PATH";
+const WAY_OUT = `correct it, or ${WAY_AROUND}`;
 
 /**
  * Reads which daemon a configuration file belongs to.
@@ -126,5 +127,6 @@ function textAt(root: Node, path: Path): string | undefined {
 async function fail(problems: Problem[], root: Node | undefined): Promise<never> {
   const { locate } = await import("./locate.ts");
   const message = renderProblems(locate(problems, root));
-  throw new Failure(message, { exit: Exit.config, fix: WAY_OUT });
+  // Each of them says how to correct it.
+  throw new Failure(message, { exit: Exit.config, fix: WAY_AROUND });
 }

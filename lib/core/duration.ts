@@ -26,6 +26,11 @@ export function parseDuration(text: string): number | undefined {
   return Number.isSafeInteger(rounded) ? rounded : undefined;
 }
 
+/** Time that has passed, to a tenth and never rounded up: `0.2 s`, `12.3 s`. */
+export function inSeconds(ms: number): string {
+  return `${(Math.floor(ms / 100) / 10).toFixed(1)} s`;
+}
+
 /** The shortest writing of a number of milliseconds: `1m30s`, `250ms`, `0`, `-2s`. */
 export function formatDuration(ms: number): string {
   let rest = Math.abs(Math.round(ms));

@@ -14,6 +14,7 @@
  */
 
 import type { ProcessConfig } from "../config/config.ts";
+import { inSeconds } from "../core/duration.ts";
 import { Failure, messageOf } from "../core/failure.ts";
 import type { StartReason } from "../process/types.ts";
 import type { Fleet } from "./fleet.ts";
@@ -153,8 +154,8 @@ async function start(
       : beginService(service, reason, signal);
     const healthy = starting.healthy.then(() => {
       const port = service?.port ?? release.ports.get(id);
-      const seconds = ((clock.now() - began) / 1000).toFixed(1);
-      tell("proving", `${id} is up${port === undefined ? "" : ` on port ${port}`} (${seconds} s)`);
+      const took = inSeconds(clock.now() - began);
+      tell("proving", `${id} is up${port === undefined ? "" : ` on port ${port}`} (${took})`);
     });
     return { started: starting.started, healthy };
   });

@@ -15,6 +15,7 @@
 
 import type { ProcessConfig } from "../config/config.ts";
 import { stamp } from "../core/clock.ts";
+import { inSeconds } from "../core/duration.ts";
 import { Failure, messageOf } from "../core/failure.ts";
 import type { Draining } from "../core/gate.ts";
 import { build, type Built, reasonOf } from "./build.ts";
@@ -95,7 +96,7 @@ export async function deploy(
 
   emit("traffic_switched", { release: id, previous: previous?.release_id ?? null, ms: switched });
   const live = Math.round(clock.now() - began);
-  tell("live", `${id} is live in ${(live / 1000).toFixed(1)} s`);
+  tell("live", `${id} is live in ${inSeconds(live)}`);
   const retired = retireOld(fleet, previous, drainings, tell);
   fleet.standing.redefine(order.config, release, release.ports);
   // Before anything that takes time: a daemon that dies from now on shall bring this release back.

@@ -5,6 +5,8 @@
  * passed.
  */
 
+import { inSeconds } from "../../core/duration.ts";
+
 const UNITS: readonly [suffix: string, ms: number][] = [
   ["d", 86_400_000],
   ["h", 3_600_000],
@@ -25,7 +27,7 @@ export function span(ms: number): string {
 
 /** How long something took: `0.0 s`, `0.8 s`, `12.3 s`, from a minute on as span(). */
 export function took(ms: number): string {
-  return ms < 60_000 ? `${(Math.floor(ms / 100) / 10).toFixed(1)} s` : span(ms);
+  return ms < 60_000 ? inSeconds(ms) : span(ms);
 }
 
 /** `1 lease`, `2 leases`. */

@@ -40,7 +40,11 @@ export function failureText(failure: FailureJson, paint: Paint): string {
     if (output.length === 0) continue;
     lines.push(`  ${paint("dim", `${name}:`)}`, ...output.map((line) => `    ${harmless(line)}`));
   }
-  if (failure.fix !== undefined) lines.push(`${paint("cyan", "fix:")} ${sentence(failure.fix)}`);
+  if (failure.fix !== undefined) {
+    // A diagnostic has brought a fix of its own.
+    const label = DIAGNOSTIC.test(failure.error) ? "or:" : "fix:";
+    lines.push(`${paint("cyan", label)} ${sentence(failure.fix)}`);
+  }
   return `${lines.join("\n")}\n`;
 }
 
@@ -59,7 +63,7 @@ function sentence(text: string): string {
 
 function factText(key: string, value: unknown): string | undefined {
   if (value === undefined || value === null) return undefined;
-  if (key === "elapsed_ms") return took(Number(value));
+  if (key === "elapsed_ms") return Number(value) < 1000 ? `${value} ms` : took(Number(value));
   if (Array.isArray(value)) return value.map(word).join(" ");
   return harmless(String(value));
 }

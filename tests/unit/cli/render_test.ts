@@ -201,7 +201,7 @@ Deno.test("a failed start is shown in full", () => {
       directory: /srv/v2
       user: app
       exit code: 3
-      ran for: 0.4 s
+      ran for: 412 ms
       last stderr:
         Error: no database
         \\x1b[2J at x
