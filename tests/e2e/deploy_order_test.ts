@@ -102,7 +102,10 @@ daemonTest("a singleton is replaced after the switch, and never runs twice", {
   const second = await place(d, "traffic_switched", { release: "v2" });
   const started = await place(d, "process_started", { process: "cron", release: "v2" });
   assert(second < started, "after the switch");
+  // While the gate is there to let the last one go.
   gate.release();
+  d.kill("SIGTERM");
+  assertEquals((await d.ended()).code, 0);
 });
 
 /** What once.sh wrote, without pids; `v1~2` is v1 again. */
