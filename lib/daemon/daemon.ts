@@ -138,7 +138,7 @@ export async function runDaemon(options: ServeOptions): Promise<ExitCode> {
       fleet,
       proxy,
       manager,
-      turn: new Turn(clock),
+      turn: new Turn(clock, () => manager.live(fleet.active?.release_id ?? null)),
       restore: restoration({ clock, emit }, () => context),
       read,
       started,
@@ -215,7 +215,7 @@ function becomeReady(context: Context, { onReady }: ServeOptions): void {
   const { clock, emit, manager, started } = context;
   context.state = "running";
   const ready = readiness(context);
-  manager.ready(`live: ${ready.active_release_id ?? "no release yet"}`);
+  manager.ready(ready.active_release_id);
   emit("daemon_ready", { started_in_ms: Math.round(clock.now() - started.now) });
   onReady(ready);
 }

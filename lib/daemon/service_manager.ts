@@ -15,13 +15,24 @@ const STOP_MARGIN = 30_000;
 /** The line to the service manager. */
 export class ServiceManager {
   #watchdog: Timer | undefined;
+  /** What it was told last; undefined before everything serves. */
+  #status: string | undefined;
 
   constructor(readonly context: Pick<Context, "clock">, readonly notice: ServiceNotice) {}
 
-  /** Everything serves. */
-  ready(status: string): void {
-    this.notice.ready(status);
+  /** Everything serves. @param release the live one */
+  ready(release: string | null): void {
+    this.#status = statusOf(release);
+    this.notice.ready(this.#status);
     this.#feed();
+  }
+
+  /** Another release may have become the live one. */
+  live(release: string | null): void {
+    const status = statusOf(release);
+    if (this.#status === undefined || this.#status === status) return;
+    this.#status = status;
+    this.notice.status(status);
   }
 
   /** A start or a stop will take up to `ms` milliseconds (and some). */
@@ -56,4 +67,8 @@ export class ServiceManager {
     this.notice.alive();
     this.#watchdog = this.context.clock.timer(watchdog, () => this.#feed());
   }
+}
+
+function statusOf(release: string | null): string {
+  return `live: ${release ?? "no release"}`;
 }

@@ -27,7 +27,8 @@ export class Turn {
   readonly #end = new AbortController();
   #idle = Promise.withResolvers<void>();
 
-  constructor(readonly clock: Clock) {
+  /** @param after told after each piece of work, however it ended */
+  constructor(readonly clock: Clock, readonly after: () => void = () => {}) {
     this.#idle.resolve();
   }
 
@@ -75,6 +76,7 @@ export class Turn {
       this.#end.signal.throwIfAborted();
       return await work(this.#end.signal);
     } finally {
+      this.after();
       this.#next();
     }
   }
