@@ -110,7 +110,7 @@ daemonTest("of twenty that start at once exactly one lives, the others name it",
     const { error, detail } = result.json();
     // Between taking the lock and writing the pid there is nobody to name yet.
     if (detail.pid !== undefined) assertEquals(detail.pid, pid);
-    assertStringIncludes(error, `is running at ${d.socket}`);
+    assertStringIncludes(error, `running at ${d.socket}`);
   }
 });
 
@@ -138,7 +138,7 @@ daemonTest("a pid file taken away by hand lets no second daemon in", {
     if (replacement !== undefined) d.write("run/pid", replacement);
     const second = await d.cli("serve", "--detach");
     assertEquals(second.code, 5, second.stderr);
-    assertStringIncludes(second.stderr, `a daemon (pid ${d.pid}) already`);
+    assertStringIncludes(second.stderr, `a daemon (pid ${d.pid}) `);
     assertEquals((await d.status()).pid, d.pid, "the first still answers");
     d.write("run/pid", "somebody else's\n");
   }
