@@ -27,6 +27,7 @@ import {
   type Surroundings,
   upstreamHost,
 } from "./render.ts";
+import { identityOf } from "./identity.ts";
 
 /** Which copy of which process, for whom. */
 export interface SlotPlace {
@@ -151,7 +152,7 @@ export class Slot {
 
   #render(place: SlotPlace, around: Surroundings): ProcessSpec {
     const { config, index, count, port } = place;
-    const identity = config.user === undefined ? undefined : this.ground.system.user(config.user);
+    const identity = identityOf(config, this.ground.system);
     return renderProcess(config, { index, count, port, identity }, around);
   }
 

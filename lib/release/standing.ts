@@ -16,6 +16,7 @@ import type { ProcessSnapshot, StartReason, StopOptions } from "../process/types
 import type { Ground } from "./ground.ts";
 import type { ReleaseContext } from "./intake.ts";
 import { ofRelease, STAY } from "./release.ts";
+import { identityOf } from "./identity.ts";
 import { renderProcess, type Surroundings } from "./render.ts";
 import { hasFixedPort, reservePort, Slot, stopFailure } from "./slot.ts";
 
@@ -89,7 +90,7 @@ export class Standing {
     ports: ReadonlyMap<string, number>,
   ): void {
     const port = process.port === undefined ? undefined : ports.get(process.id);
-    const identity = process.user === undefined ? undefined : this.ground.system.user(process.user);
+    const identity = identityOf(process, this.ground.system);
     const around = this.#around(config, release, ports);
     renderProcess(process, { index: 0, count: 1, port, identity }, around);
   }

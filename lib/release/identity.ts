@@ -1,0 +1,25 @@
+/**
+ * Whom a process runs as.
+ *
+ * Invariant: a user that cannot be looked up is told together with the process that wants it.
+ */
+
+import type { ProcessConfig } from "../config/config.ts";
+import { Failure } from "../core/failure.ts";
+import type { Identity, System } from "../os/system.ts";
+
+/** The user of a process; undefined: ours. @throws Failure naming process and user */
+export function identityOf(
+  { id, user }: ProcessConfig,
+  system: Pick<System, "user">,
+): Identity | undefined {
+  if (user === undefined) return undefined;
+  try {
+    return system.user(user);
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    const { message, fix, exit } = error;
+    const why = `process "${id}" cannot run as user "${user}": ${message}`;
+    throw new Failure(why, { fix, exit, cause: error });
+  }
+}
