@@ -1,0 +1,49 @@
+/** Every configuration that the documentation and the examples show is valid. */
+
+import { assert, assertEquals } from "@std/assert";
+import { parse } from "@std/yaml";
+import { join } from "@std/path";
+import { read } from "../../../lib/config/mod.ts";
+import { sections } from "../../../plugins/registry.ts";
+import { readFiles } from "../config/kit.ts";
+import { type Block, blocksOf, PAGES, ROOT } from "./pages.ts";
+
+/** Laid under a block that shows only a part of a configuration. */
+const SOMETHING_TO_RUN = "processes: { web: { command: run } }\n";
+
+const shown = PAGES.flatMap(blocksOf).filter(({ language }) => language === "yaml");
+
+/** A block as a whole configuration; undefined when it holds nothing to check (only a comment). */
+function wholeOf({ text }: Block): string | undefined {
+  const keys = Object.keys(parse(text) as Record<string, unknown> ?? {});
+  // What it includes is not there.
+  if (keys.length === 0 || keys.includes("include")) return undefined;
+  return keys.includes("processes") ? text : text + SOMETHING_TO_RUN;
+}
+
+for (const block of shown) {
+  const whole = wholeOf(block);
+  if (whole === undefined) continue;
+  Deno.test(`${block.page}:${block.line} shows a valid configuration`, async () => {
+    const { problems } = await readFiles(whole, {}, sections());
+    assertEquals(problems.map(({ line, message }) => `${line}: ${message}`), []);
+  });
+}
+
+Deno.test("README and configuration.md show a configuration", () => {
+  const pages = shown.filter((block) => wholeOf(block) !== undefined).map(({ page }) => page);
+  for (const page of ["README.md", "docs/configuration.md"]) assert(pages.includes(page), page);
+});
+
+/** Configuration files of the examples, by path from the top. */
+const examples = [...Deno.readDirSync(join(ROOT, "examples"))]
+  .filter(({ isDirectory }) => isDirectory)
+  .map(({ name }) => `examples/${name}/supervisor.yaml`);
+
+for (const name of examples) {
+  Deno.test(`${name} is valid`, async () => {
+    const { config, problems } = await read({ file: join(ROOT, name), env: {} }, sections());
+    assertEquals(problems.map(({ line, message }) => `${line}: ${message}`), []);
+    assert(config !== undefined && config.processes.length > 0);
+  });
+}
