@@ -188,3 +188,22 @@ daemonTest("an explicit release wins over the remembered one; its orphans are st
     () => d.leftovers().every(({ pid }) => !before.includes(pid)),
   );
 });
+
+daemonTest("killed during its own shutdown: what was live is back, for nobody stopped it", {
+  config: { proxy: { drain_timeout: "10m" }, processes: { web: webProcess() } },
+}, async (d) => {
+  await d.deploy("v1");
+  const held = d.get(`/wait?flag=${d.path("flag")}`).catch(() => {});
+  await d.statusUntil("the request", ({ leases }) => leases === 1);
+  const shutdown = d.cli("shutdown");
+  await until("the drain", () => d.output().includes("daemon_stopping"));
+  await kill(d);
+  await held;
+  d.write("flag", "");
+  const { code, stdout, stderr } = await shutdown;
+  assert(code !== 0, `a shutdown that was cut off is no success: ${stdout}${stderr}`);
+  assertMatch(stderr, /^error: /);
+  await d.start();
+  assertEquals((await d.get()).text.trim(), "v1");
+  await d.statusUntil("the orphan to be gone", ({ orphans }) => orphans.length === 0);
+});
