@@ -173,7 +173,7 @@ The example answers: ${url}
 
 Try in another terminal, in ${ROOT}:
   curl ${url}
-  ${words} deploy -c ${CONFIG} --release-path ${EXAMPLE}/releases/v2
+  ${words} deploy -c ${CONFIG} --release-path ${EXAMPLE}/releases/v2 --release-id v2
   ${words} status -c ${CONFIG}
   ${words} rollback -c ${CONFIG}
 Ctrl-C stops everything.
@@ -185,7 +185,7 @@ async function main(): Promise<number> {
   if (isTaken(address)) {
     console.error(
       `cannot start the example: ${address.hostname}:${address.port} is taken by another program.\n` +
-        `If that is the example from before: supervisor shutdown -c ${CONFIG}\n` +
+        `If that is the example from before: ./supervisor shutdown -c ${CONFIG}\n` +
         `Otherwise write another port into proxy.address of ${CONFIG}.`,
     );
     return 1;
