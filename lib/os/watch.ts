@@ -13,6 +13,16 @@ import { realClock } from "./clock.ts";
 /** How often a directory without notification is compared, milliseconds. */
 const POLL_INTERVAL = 200;
 
+/**
+ * The runtime keeps 16 events that were not fetched yet and drops what comes beyond without a word
+ * (Deno 2.7 and 2.9). So after each so many events we say that anything may have changed: whoever
+ * loses one still has 16 to fetch, and hears of it a moment after them.
+ */
+const SURE_OF = 8;
+
+/** That moment, milliseconds. */
+const MOMENT = 50;
+
 /** A standing watch. */
 export interface DirectoryWatch {
   /** How changes are noticed; `polling` is worth a warning. */
@@ -42,6 +52,8 @@ export function watchDirectory(path: string, onChange: (name: string) => void): 
 class NotifiedWatch implements DirectoryWatch {
   #open = true;
   #fallback: DirectoryWatch | undefined;
+  #fetched = 0;
+  #look: Timer | undefined;
 
   constructor(
     private readonly watcher: Deno.FsWatcher,
@@ -65,6 +77,7 @@ class NotifiedWatch implements DirectoryWatch {
         break; // closed under the wait (2.7 throws BadResource then), or the kernel gave up
       }
       if (event.done) break;
+      if (++this.#fetched % SURE_OF === 0) this.#look ??= realClock.timer(MOMENT, this.#lookAtAll);
       this.#tell(event.value);
     }
     if (!this.#open) return;
@@ -72,6 +85,11 @@ class NotifiedWatch implements DirectoryWatch {
     this.#fallback = pollDirectory(this.path, this.onChange);
     this.onChange("");
   }
+
+  readonly #lookAtAll = (): void => {
+    this.#look = undefined;
+    if (this.#open) this.onChange("");
+  };
 
   #tell(event: Deno.FsEvent): void {
     if (event.kind === "access") return; // a writer closed the file; what it wrote was told before
@@ -89,6 +107,7 @@ class NotifiedWatch implements DirectoryWatch {
   close(): void {
     if (!this.#open) return;
     this.#open = false;
+    this.#look?.cancel();
     this.#fallback?.close();
     this.#closeWatcher();
   }

@@ -48,6 +48,18 @@ Deno.test("a program that writes is noticed; opening, reading and closing are no
   watching.close();
 });
 
+Deno.test("more changes at once than the runtime keeps: the rest is told as anything", async () => {
+  using scratch = new Scratch();
+  const seen = new Set<string>();
+  const watching = watchDirectory(scratch.dir, (name) => seen.add(name));
+  const names = Array.from({ length: 100 }, (_, number) => `file-${number}`);
+  for (const name of names) scratch.write(name, "");
+  await until("each of them, or anything", () => {
+    return seen.has("") || names.every((name) => seen.has(name));
+  });
+  watching.close();
+});
+
 Deno.test("closing in the callback and right after opening is fine, in any number", async () => {
   using scratch = new Scratch();
   for (let i = 0; i < 30; i++) watchDirectory(scratch.dir, () => {}).close();
