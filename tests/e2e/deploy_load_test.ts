@@ -150,8 +150,8 @@ daemonTest("a slow download and a slow upload end on the release they began on",
   upload.close();
 });
 
-daemonTest("a drain that is over cuts what is left, and lengthening it helps what runs", {
-  config: { ...config, proxy: { drain_timeout: "60s" } },
+daemonTest("a drain that is over cuts what is left; a shorter budget reaches one that is on", {
+  config,
 }, async (d) => {
   await deploy(d, "v1").live();
   const events: EventReader = await openEvents(d.port);
