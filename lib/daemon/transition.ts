@@ -76,10 +76,10 @@ export async function transition(
 function refuse(changes: readonly Change[]): void {
   const refused = changes.filter((change) => change.effect === "refused");
   if (refused.length === 0) return;
-  const fields = refused.map((change) =>
-    change.reason === undefined ? change.field : `${change.field} (${change.reason})`
+  const fields = refused.map(({ field, reason }) =>
+    reason === undefined ? `${field} changed` : `${field} changed (${reason})`
   );
-  throw new Failure(`the configuration cannot be applied: ${fields.join(", ")} changed`, {
+  throw new Failure(`the configuration cannot be applied: ${fields.join(", ")}`, {
     exit: Exit.config,
     fix: "undo the change, or shut the daemon down and start it again",
     detail: { fields: refused.map((change) => change.field) },

@@ -4,6 +4,7 @@
  * Invariant: each is told once, at the key that has to change.
  */
 
+import { nearest } from "../../core/suggest.ts";
 import { error, type Problem, warning } from "../problem.ts";
 import { WORKER_SECTIONS } from "../sections.ts";
 import { find, type Path } from "../tree.ts";
@@ -37,7 +38,7 @@ export function fileRules(context: RuleContext): Problem[] {
   const works = WORKER_SECTIONS.some((name) => find(context.written, [name]) !== undefined);
   const processesAreMap = find(context.written, ["processes"])?.kind === "table" ||
     !isWritten(context, ["processes"]);
-  if (declared.length === 0 && !works && processesAreMap) {
+  if (declared.length === 0 && !works && processesAreMap && !isMisspelled(context)) {
     const fix = "add `processes:` with at least one process, e.g. `web:` with a command";
     problems.push(error(["processes"], "there is nothing to run", fix, "key"));
   }
@@ -64,6 +65,12 @@ export function fileRules(context: RuleContext): Problem[] {
     }
   }
   return problems;
+}
+
+/** Whether `processes` stands there as another word; that is told as an unknown key. */
+function isMisspelled({ written }: RuleContext): boolean {
+  const keys = written.kind === "table" ? [...written.entries.keys()] : [];
+  return keys.some((key) => key !== "processes" && nearest(key, ["processes"]) !== undefined);
 }
 
 function isFilled({ written }: RuleContext, path: Path): boolean {

@@ -73,7 +73,7 @@ Deno.test("what cannot change is refused, all of it named, and nothing else is a
   daemon.file = { ...file, application: "shop", state_dir: "/elsewhere" };
   const failure = await assertRejects(() => reload(daemon), Failure);
   assertEquals(failure.detail, { fields: ["application", "state_dir"] });
-  assert(failure.message.startsWith("the configuration cannot be applied: application ("));
+  assert(failure.message.startsWith("the configuration cannot be applied: application changed ("));
   await assertRejects(() => daemon.deploy("v2"), Failure, "cannot be applied");
   assertEquals(daemon.context.config, before);
   assertEquals(daemon.stage.states, ["v1 active"]);
