@@ -21,10 +21,14 @@ import { errno, libc } from "./ffi.ts";
 import { onMainThread, readRow } from "./proc.ts";
 import { errnoReason } from "./reason.ts";
 import { signalName } from "./signals.ts";
-import type { ExitStatus } from "./system.ts";
+import type { ExitStatus, ProcRow } from "./system.ts";
 
 /** How often the look is repeated without a wake-up, milliseconds. */
 const SAFETY_TICK = 5_000;
+
+/** The second look after a listener was set, and how much later each next one comes. */
+const SECOND_LOOK = 20;
+const LATER_LOOKS = 4;
 
 const PR_SET_CHILD_SUBREAPER = 36;
 const P_ALL = 0;
@@ -120,8 +124,8 @@ export class Children {
 
   #adopted(pid: number): boolean {
     if (this.#foreign.has(pid)) return false;
-    const row = readRow(pid);
-    if (row === undefined || row.session === readRow(Deno.pid)?.session) return false;
+    const row = rowIfReadable(pid);
+    if (row === undefined || row.session === rowIfReadable(Deno.pid)?.session) return false;
     // A session leader may be a child that a neighbour on another thread started.
     return row.session !== pid || (this.#alone ??= onMainThread());
   }
@@ -130,13 +134,14 @@ export class Children {
     if (this.#listening) return;
     this.#listening = true;
     Deno.addSignalListener("SIGCHLD", this.#onSigchld);
-    // Whoever ended before there was a listener sent its signal to nobody.
+    // Whoever ended before there was a listener sent its signal to nobody; and the runtime's first
+    // listener hears nothing until its thread is up.
     this.#arm(0);
   }
 
   #arm(ms: number): void {
     this.#tick = this.clock.timer(ms, () => {
-      this.#arm(SAFETY_TICK);
+      this.#arm(Math.min(SAFETY_TICK, Math.max(SECOND_LOOK, ms * LATER_LOOKS)));
       this.reap();
     });
   }
@@ -147,6 +152,15 @@ export class Children {
     this.#listening = false;
     Deno.removeSignalListener("SIGCHLD", this.#onSigchld);
     this.#tick?.cancel();
+  }
+}
+
+/** A zombie that cannot be looked at just now waits for the next look. */
+function rowIfReadable(pid: number): ProcRow | undefined {
+  try {
+    return readRow(pid);
+  } catch {
+    return undefined;
   }
 }
 

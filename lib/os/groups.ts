@@ -20,6 +20,7 @@
  * only for a group that is gone.
  */
 
+import { Failure } from "../core/failure.ts";
 import { abortable, type Clock, type Timer } from "../core/clock.ts";
 import { Kinship, type Leader } from "./kinship.ts";
 import { environOf, isAlive, onMainThread, readRow, readRows, type Rows } from "./proc.ts";
@@ -295,8 +296,14 @@ export class Groups {
 
   #look(): void {
     this.#timer = undefined;
-    const unclear = [...this.#waits].filter(([, wait]) => !this.#stands(wait));
-    if (unclear.length > 0 || this.#ended.size > 0) this.#scan(unclear);
+    try {
+      const unclear = [...this.#waits].filter(([, wait]) => !this.#stands(wait));
+      if (unclear.length > 0 || this.#ended.size > 0) this.#scan(unclear);
+    } catch (error) {
+      // The table cannot be read just now (out of descriptors or memory): nothing is known, look again.
+      if (!(error instanceof Failure)) throw error;
+      return this.#lookIn(LONGEST_INTERVAL);
+    }
     if (this.#idle()) return;
     const { cost } = this.#lastScan;
     const proving = this.#ended.size > 0 ||

@@ -3,10 +3,12 @@
  *
  * Invariant: names are data. A process may call itself `a) R 1 (b` or contain newlines; whatever it
  * does, it changes no field of its row and no other row. A process that ends while it is read reads
- * as absent, never as an error.
+ * as absent, never as an error; and only what is absent reads so.
  */
 
+import { Failure } from "../core/failure.ts";
 import { libc } from "./ffi.ts";
+import { codeOf, reasonOf } from "./reason.ts";
 import type { ProcRow } from "./system.ts";
 
 /** Bytes of a command line that are looked at; the rest is of no use to people. */
@@ -19,6 +21,9 @@ const COMMAND_LENGTH = 200;
 const ENVIRON_BYTES = 256 * 1024;
 
 const SC_PAGESIZE = 30;
+
+/** Why a file of a process cannot be read when the process is gone or not ours to see. */
+const ABSENT: ReadonlySet<string> = new Set(["ENOENT", "ESRCH", "EACCES", "EPERM"]);
 
 let pageSize = 0;
 
@@ -62,13 +67,13 @@ export function parseStat(text: string): ProcRow | undefined {
   };
 }
 
-/** The row of one process now; undefined when there is none. */
+/** The row of one process now; undefined when there is none. @throws Failure, see readProc */
 export function readRow(pid: number): ProcRow | undefined {
   const text = readProc(`/proc/${pid}/stat`);
   return text === undefined ? undefined : parseStat(text);
 }
 
-/** All processes we can see, by pid. About 7 ms for 500. */
+/** All processes we can see, by pid. About 7 ms for 500. @throws Failure, see readProc */
 export function readRows(): Map<number, ProcRow> {
   const rows = new Map<number, ProcRow>();
   for (const pid of pids()) {
@@ -123,12 +128,22 @@ export function onMainThread(): boolean {
   return Deno.readLinkSync("/proc/thread-self") === `${Deno.pid}/task/${Deno.pid}`;
 }
 
-/** Text of a file below /proc; undefined when the process is gone or hidden from us. */
+/**
+ * Text of a file below /proc; undefined when the process is gone or hidden from us.
+ *
+ * @throws Failure when it cannot be read for another reason: "not readable just now" must never pass
+ *   for "gone", or what runs would be started a second time
+ */
 export function readProc(path: string): string | undefined {
   try {
     return Deno.readTextFileSync(path);
-  } catch {
-    return undefined; // ESRCH, ENOENT, EACCES: absent is the answer
+  } catch (error) {
+    const code = codeOf(error);
+    if (code !== undefined && ABSENT.has(code)) return undefined;
+    throw new Failure(`cannot read the process table ("${path}"): ${reasonOf(error)}`, {
+      fix: code === "EMFILE" ? "Raise the limit of open files (LimitNOFILE)." : undefined,
+      cause: error,
+    });
   }
 }
 
@@ -144,7 +159,7 @@ function readHead(path: string, limit: number): Uint8Array | undefined {
     }
     return bytes.subarray(0, length);
   } catch {
-    return undefined; // as readProc
+    return undefined; // gone, hidden or not readable just now: shown as unknown, nothing hangs on it
   }
 }
 

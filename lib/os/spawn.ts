@@ -75,11 +75,28 @@ export function spawn(spec: SpawnSpec): Child {
     const pid = posixSpawn(run, cwd, env, fds, program, detail);
     const exited = children.add(pid);
     restoreFileLimit(pid);
-    // Not reaped yet, for that is up to us: its row is there even if it has ended.
-    return { pid, start: readRow(pid)?.start ?? "0", exited };
+    return { pid, start: startOf(pid), exited };
   } finally {
     for (const fd of fds) libc().close(fd);
   }
+}
+
+/**
+ * When a child of ours began. It is not reaped yet, for that is up to us, so its row is there even if
+ * it has ended. A child that cannot be identified could never be signalled again: it does not live.
+ */
+function startOf(pid: number): string {
+  let reason: unknown;
+  try {
+    const row = readRow(pid);
+    if (row !== undefined) return row.start;
+  } catch (error) {
+    reason = error;
+  }
+  Deno.kill(-pid, "SIGKILL");
+  throw reason ?? new Failure(`process ${pid} was started but does not show in /proc`, {
+    fix: "Mount /proc so that this user sees its own processes.",
+  });
 }
 
 interface Command {

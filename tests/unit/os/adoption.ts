@@ -85,13 +85,13 @@ test("a child of the runtime in its own session is left alone when announced", a
 
 test("without adopting, orphans go to somebody else", async () => {
   await using machine = new TestMachine(false);
-  const leader = machine.shell("(setsid sleep 1000 &); sleep 1000");
+  const unique = `sleep 1007.${Deno.pid}`; // or it might be another test's
+  const leader = machine.shell(`(setsid ${unique} &); sleep 1000`);
   const orphan = await until(
     "an orphan",
     () =>
       [...readRows().values()].find((row) =>
-        row.session === row.pid && row.command === "sleep 1000" && row.ppid !== leader.pid &&
-        row.ppid !== Deno.pid && BigInt(row.start) >= BigInt(leader.start)
+        row.command === unique && ![leader.pid, Deno.pid].includes(row.ppid)
       ),
   );
   assert(isAlive(orphan));
@@ -104,8 +104,13 @@ test("a signal reaches the whole group, other groups of the session, and those t
   const script = `timeout 1000 sleep 1001 & setsid sleep 1003 &
     (setsid sh -c 'sleep 1004 & exit' &); wait`;
   const leader = machine.spawn(["sh", "-c", script]);
+  // In the middle of exec the command is not known yet.
+  const shell = await until("the shell", () => {
+    const { command } = readRow(leader.pid)!;
+    return !command.startsWith("[") && command;
+  });
   const members = await membersAre(machine, leader, [
-    readRow(leader.pid)!.command,
+    shell,
     "timeout 1000 sleep 1001",
     "sleep 1001",
     "sleep 1003",

@@ -1,5 +1,6 @@
 /** A process table made of objects: what the group code does at the moments real processes cannot be caught in. */
 
+import { Failure } from "../../../lib/core/failure.ts";
 import type { Kernel } from "../../../lib/os/groups.ts";
 import type { Rows } from "../../../lib/os/proc.ts";
 import type { ProcRow } from "../../../lib/os/system.ts";
@@ -30,6 +31,8 @@ export class FakeKernel implements Kernel {
   readonly alone = true;
   readonly table = new Map<number, ProcRow>();
   readonly environments = new Map<number, string[]>();
+  /** The table cannot be read: no descriptors left. */
+  failing = false;
   /** What was sent, `-12 SIGTERM`. */
   readonly sent: string[] = [];
   /** Pids looked at one by one. */
@@ -54,6 +57,7 @@ export class FakeKernel implements Kernel {
 
   readRows = (): Rows => {
     this.scans++;
+    if (this.failing) throw new Failure("cannot read the process table");
     const pids = [...this.table.keys()];
     const during = this.duringScan;
     this.duringScan = undefined;
@@ -66,6 +70,7 @@ export class FakeKernel implements Kernel {
 
   readRow = (pid: number): ProcRow | undefined => {
     this.looks++;
+    if (this.failing) throw new Failure("cannot read the process table");
     const one = this.table.get(pid);
     return one && { ...one };
   };

@@ -220,3 +220,20 @@ Deno.test("a signal we may not send counts as somebody there", () => {
   };
   assertEquals(groups.signal(id, "SIGTERM"), true);
 });
+
+Deno.test("a table that cannot be read just now proves nothing, and is looked at again", async () => {
+  const { clock, kernel, track, exit, wait } = setUp(row(20), row(21, { session: 20 }));
+  track(20);
+  const waiting = wait(20);
+  await clock.advance(50);
+  kernel.failing = true;
+  exit(20);
+  await clock.advance(1000);
+  assertEquals(waiting.over, false);
+  kernel.end(21);
+  await clock.advance(1000);
+  assertEquals(waiting.over, false);
+  kernel.failing = false;
+  await clock.advance(1000);
+  assertEquals(waiting.over, true);
+});
