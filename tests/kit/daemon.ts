@@ -197,6 +197,11 @@ export class Daemon implements AsyncDisposable {
     return await this.run([...this.#program, ...args]);
   }
 
+  /** What a command of the program is started with, for tests that let it run. */
+  command(...args: string[]) {
+    return { argv: [...this.#program, ...args], cwd: this.dir, env: this.#environment() };
+  }
+
   /** Runs any command with the daemon's environment. */
   async run(argv: string[], limit = COMMAND_LIMIT): Promise<CommandResult> {
     const child = new Deno.Command(argv[0], {
