@@ -1,9 +1,8 @@
 /**
  * The life of one program: started, proven, watched, restarted, stopped.
  *
- * The rules are a table (life.ts, pure). This file performs what the table asks for: it turns what
- * happens (an exit, a verdict, a timer, a caller) into events, and effects into deeds. The deeds
- * have files of their own: run.ts (one run), probe.ts (proof), stop.ts (the ladder), memory.ts.
+ * The rules are a table (life.ts, pure). This file turns what happens (an exit, a verdict, a timer,
+ * a caller) into events, and effects into deeds: run.ts, probe.ts, stop.ts (the ladder), memory.ts.
  *
  * Invariants: events are taken one after the other, never inside each other; listeners hear of a
  * change (above all "not healthy any more") before anything else is done about it; at most one run
