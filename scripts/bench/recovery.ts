@@ -40,14 +40,17 @@ export async function benchRecovery(print: Print): Promise<void> {
   const beat = async () => {
     const { releases } = await d.status();
     return releases.flatMap(({ processes }) => processes)
-      .find(({ process_id, healthy }) => process_id === "beat" && healthy)?.pid;
+      .find(({ process_id }) => process_id === "beat");
   };
   const crashes = await repeat(CRASHES, async () => {
-    const pid = await until("a healthy program", beat);
+    const pid = await until("a healthy program", async () => {
+      const { healthy, pid } = await beat() ?? {};
+      return healthy ? pid : undefined;
+    });
     const begin = performance.now();
     Deno.kill(pid, "SIGKILL");
     await soonest("a new pid", async () => {
-      const next = await beat();
+      const next = (await beat())?.pid;
       return next !== pid ? next : undefined;
     });
     return performance.now() - begin;

@@ -3,7 +3,7 @@
  *
  * The bundler's map describes every package and carries every source text: six times the size of
  * the program, 40 ms of start-up and 11 MB of memory. With only our files, and without texts, an
- * internal error still names file and line, and costs next to nothing.
+ * internal error still names file and line (not the column), and costs next to nothing.
  *
  * Format: source map revision 3; `mappings` are lines separated by `;`, segments by `,`, each one,
  * four or five base64 VLQ numbers relative to the segment before.
@@ -55,6 +55,8 @@ export function restrict(
         mapped = false;
         segments.push(encode([column - writtenColumn]));
       } else {
+        // Nor would more than the beginning of each line of ours: a stack trace names the line.
+        if (mapped && source === written[0] && read[1] === written[1]) continue;
         mapped = true;
         const now = [source, read[1], read[2]];
         segments.push(encode([column - writtenColumn, ...now.map((n, i) => n - written[i])]));

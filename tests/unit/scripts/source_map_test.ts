@@ -48,3 +48,18 @@ Deno.test("only the chosen sources remain, in place, and other code is unmapped"
   // The package's code behind ours is cut off from ours, once.
   assertEquals(found.filter((segment) => segment.length === 2), [[2, 7]]);
 });
+
+Deno.test("of what one line of ours became, only the beginning is mapped", () => {
+  const segments = [[0, 0, 0, 0], [4, 0, 0, 6], [3, 0, 1, -6], [2, 0, 0, 3], [5, 0, -1, 0]];
+  const map = {
+    version: 3 as const,
+    sources: ["ours.ts"],
+    names: [],
+    mappings: segments.map(encode).join(","),
+  };
+  assertEquals(absolute(restrict(map, (source) => source).mappings), [
+    [0, 0, 0, 0, 0],
+    [0, 7, 0, 1, 0],
+    [0, 14, 0, 0, 3],
+  ]);
+});
