@@ -143,15 +143,18 @@ function notice({ event, at, data }: EventRecord, requests: Requests): void {
   if (event === "upstreams_back" || event === "traffic_switched") requests.down(false, time);
 }
 
-/** Waits until nothing is on its way any more. @returns what does not come to rest */
-async function rest(d: Daemon): Promise<string[]> {
+/**
+ * Waits until nothing is on its way any more, but requests while clients are still at work.
+ * @returns what does not come to rest
+ */
+async function rest(d: Daemon, clients: boolean): Promise<string[]> {
   try {
     await d.statusUntil(
       "rest",
       ({ releases, singletons, services, leases, operation, orphans }) => {
         const running = releases.flatMap((release) => release.processes);
         const standing = [...singletons, ...services].map((one) => one.process);
-        return leases === 0 && operation === null && orphans.length === 0 &&
+        return (clients || leases === 0) && operation === null && orphans.length === 0 &&
           releases.every(({ state }) => ["active", "stopped", "failed"].includes(state)) &&
           releases.filter(({ state }) => state === "active").length === 1 &&
           [...running, ...standing].every(({ pid, healthy }) => pid === undefined || healthy);
@@ -212,11 +215,11 @@ async function soak(seconds: number, seed: number): Promise<Verdict[]> {
   ]);
   memory.stop();
   await operator.settle(COPIES);
-  const unrest = await rest(d);
+  const unrest = await rest(d, true);
   // Under the same load as before, so that connections are in the count both times.
   const after = descriptors(pid);
   for (const load of loads) await load.stop();
-  unrest.push(...await rest(d));
+  unrest.push(...await rest(d, false));
   requests.judge();
 
   const { counters, state, pid: told, rss_bytes } = await d.status();
