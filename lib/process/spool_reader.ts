@@ -174,12 +174,11 @@ export class SpoolReader {
 
   async #turn(buffer: Uint8Array): Promise<boolean> {
     const last = this.#state === "ending"; // before the size: what comes later was not printed
-    const look = this.#file.statSync();
-    const { size, mtime } = look;
-    const rewritten = this.#judge(look);
+    const before = this.#file.statSync();
+    const rewritten = this.#judge(before);
     if (rewritten === "yes") await this.#startOver();
-    if (size - this.#position > this.#host.limits.spool_bytes) {
-      this.#skipTo = size - Math.floor(this.#host.limits.spool_bytes / 2);
+    if (before.size - this.#position > this.#host.limits.spool_bytes) {
+      this.#skipTo = before.size - Math.floor(this.#host.limits.spool_bytes / 2);
     }
     const from = this.#position;
     const bytes = await this.#read(buffer);
@@ -187,6 +186,10 @@ export class SpoolReader {
       await this.#startOver();
       return true;
     }
+    // As it was when this was read, and before it is told: whoever hears of a line may make the
+    // program empty the spool and write the next one, which must not be taken for this one.
+    const look = bytes.length > 0 ? this.#file.statSync() : before;
+    const { size, mtime } = look;
     const atEnd = from + bytes.length >= size;
     if (from < this.#skipTo) await this.#skip(bytes);
     else await this.#deliver(this.#split(bytes, last && atEnd), mtime);
