@@ -55,9 +55,6 @@ Deno.test("a hundred groups waited for at once end each when it ends", async () 
     (_, i) => machine.spawn(["sleep", "1000"], { env: { PATH, I: String(i) } }),
   );
   const ended = new Set<number>();
-  for (const l of leaders) {
-    l.exited.then((x) => console.log("DBG exited", l.pid, JSON.stringify(x), performance.now()));
-  }
   const waits = leaders.map((leader) =>
     machine.system.groupGone(leader.pid).then(() => ended.add(leader.pid))
   );
