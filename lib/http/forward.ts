@@ -33,8 +33,13 @@ export interface ForwardHost {
   emit: Emit;
 }
 
-/** Between a refused connection and the second try: time for the exit of the program to be seen. */
-const PAUSE_MS = 50;
+/**
+ * Between a refused connection and the next try: time for the exit of the program to be seen. In
+ * steps, so that a daemon that was not given the processor for a while sees the exit before the time
+ * is up.
+ */
+const PAUSE_MS = 10;
+const PAUSES = 20;
 
 /** The first, one on a fresh connection, one elsewhere. */
 const MOST_ATTEMPTS = 3;
@@ -71,11 +76,18 @@ export function forward(
       if (outcome === "elsewhere") {
         except = upstream;
         // A program that is the only one gets a moment in which its end is noticed and held for.
-        if (gate.live?.pick(upstream) === undefined) await sleep(host.clock, PAUSE_MS);
-        if (exchange.gone) return;
+        for (let pauses = 0; pauses < PAUSES && isSole(gate, upstream); pauses++) {
+          await sleep(host.clock, PAUSE_MS);
+          if (exchange.gone) return;
+        }
       }
     }
   };
+}
+
+/** Whether `upstream` is believed to be ready, and nobody else is. */
+function isSole(gate: Gate<UpstreamSet>, upstream: Upstream): boolean {
+  return !gate.holding && upstream.ready && gate.live?.pick(upstream) === undefined;
 }
 
 /** Waits at a gate that holds arrivals back; gives up when the client leaves. */

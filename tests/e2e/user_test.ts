@@ -8,7 +8,7 @@
 
 import { assertEquals, assertMatch } from "@std/assert";
 import { type Daemon, daemonTest, supervisor } from "../kit/daemon.ts";
-import { program } from "../kit/programs.ts";
+import { fixture, program } from "../kit/programs.ts";
 
 const NOBODY = 65534;
 const EXTRA = 7654;
@@ -94,12 +94,19 @@ rootTest(
     program: [...WITH_GROUP, ...supervisor()],
     config: {
       processes: {
-        worker: { command: program("worker.sh"), user: "nobody", restart: { delay: "10ms" } },
+        worker: {
+          // The fixture itself may lie where this user cannot go.
+          command: ["/bin/sh", "{{release_path}}/worker.sh"],
+          user: "nobody",
+          restart: { delay: "10ms" },
+        },
       },
     },
   },
   async (d) => {
-    await d.deploy("v1");
+    const files = { "worker.sh": Deno.readTextFileSync(fixture("worker.sh")) };
+    const path = d.release("v1", {}, files);
+    await d.ok("deploy", "--release-path", path, "--release-id", "v1");
     const [{ pid }] = (await d.status()).releases[0].processes.slice(-1);
     assertEquals(Deno.statSync(`/proc/${pid}`).uid, NOBODY);
     Deno.kill(pid!, "SIGKILL");
