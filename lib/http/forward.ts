@@ -34,7 +34,7 @@ export interface ForwardHost {
 }
 
 /**
- * Between a refused connection and the next try: time for the exit of the program to be seen. In
+ * Between an ended or refused connection and the next try: time for the exit of the program to be seen. In
  * steps, so that a daemon that was not given the processor for a while sees the exit before the time
  * is up.
  */
@@ -73,6 +73,12 @@ export function forward(
       if (outcome === "done") return;
       // Only a program that was taken out between pick and lease, each time, comes here.
       if (last) return await unavailable(exchange, current, "no program is ready to answer");
+      if (outcome === "again") {
+        // Its connection ended under the request: the program closed an idle one, or it just died, and
+        // then its listener may take a connection for a moment longer than it lives.
+        await sleep(host.clock, PAUSE_MS);
+        if (exchange.gone) return;
+      }
       if (outcome === "elsewhere") {
         except = upstream;
         // A program that is the only one gets a moment in which its end is noticed and held for.
