@@ -5,10 +5,52 @@
  * intake that the daemon asks it to create.
  */
 
+import type { Change, Config } from "../lib/config/config.ts";
 import type { SectionSchema } from "../lib/config/mod.ts";
+import type { Clock } from "../lib/core/clock.ts";
+import type { RpcTable } from "../lib/goridge/rpc.ts";
+import type { System } from "../lib/os/system.ts";
+import type { PoolSpec } from "../lib/pool/types.ts";
+import type { WorkerPool } from "../lib/pool/contract.ts";
+import type { Intake, ReleaseContext } from "../lib/release/intake.ts";
+import type { Emit } from "../lib/telemetry/events.ts";
+import type { Metrics } from "../lib/telemetry/metrics.ts";
+
+/** What an intake is given to live in. */
+export interface PluginHost {
+  readonly system: System;
+  readonly clock: Clock;
+  readonly emit: Emit;
+  readonly metrics: Metrics;
+  /** The configuration in force when the daemon came up; later ones come by configure(). */
+  readonly config: Config;
+  /** Aborted when the daemon ends. */
+  readonly signal: AbortSignal;
+  /**
+   * A pool of a release, not yet started: the command rendered and run in the release path, with
+   * everything a worker's environment holds (RR_MODE is the plugin's name). `on_init` has run before
+   * the promise resolves.
+   * @throws Failure when it cannot be rendered, or on_init failed with `exit_on_error`
+   */
+  pool(request: PoolOrder, release: ReleaseContext, signal: AbortSignal): Promise<WorkerPool>;
+}
+
+/** Which pool a plugin wants. */
+export interface PoolOrder extends Pick<PoolSpec, "plugin" | "name" | "settings" | "warmup"> {
+  /** The pool's own command; undefined: that of `server`. */
+  command?: string | string[];
+}
 
 /** A recipe. `name` is the section of the configuration it reads. */
 export interface Plugin {
   readonly name: string;
   readonly section: SectionSchema;
+  /** Only constructs; also when the section is missing (it may come with a reload). */
+  // deno-lint-ignore no-explicit-any -- intakes of different generations stand side by side
+  create(host: PluginHost): Intake<any>;
+  /** How two values of its section differ; a missing one is undefined. Fields are whole paths. */
+  compare(old: unknown, next: unknown): Change[];
+  /** Its methods for PHP clients. */
+  // deno-lint-ignore no-explicit-any -- as create
+  rpc?(intake: Intake<any>): RpcTable;
 }

@@ -56,6 +56,9 @@ export function realSystem(options: RealSystemOptions = {}): Machine {
       groups.track({ pid, start, environment: heritage(spec.env) }, child.exited);
       return child;
     },
+    spawnPiped() {
+      throw new Error("not yet");
+    },
     group: (leader) => ({ members: groups.members(leader) }),
     groupGone: (leader, signal) => groups.gone(leader, signal),
     signalGroup: (leader, signal) => groups.signal(leader, signal),

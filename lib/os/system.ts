@@ -48,6 +48,12 @@ export interface Child {
   readonly exited: Promise<ExitStatus>;
 }
 
+/** A started program that we talk with over its stdin and stdout. */
+export interface PipedChild extends Child {
+  readonly stdin: WritableStream<Uint8Array>;
+  readonly stdout: ReadableStream<Uint8Array>;
+}
+
 /** One row of a process table scan. */
 export interface ProcRow {
   pid: number;
@@ -93,6 +99,13 @@ export interface System {
    *   may not change user).
    */
   spawn(spec: SpawnSpec): Child;
+
+  /**
+   * As spawn(), but stdin and stdout are pipes to us; of `output` only `stderr` is used.
+   * Whoever starts it ends both streams.
+   * @throws Failure as spawn()
+   */
+  spawnPiped(spec: SpawnSpec): PipedChild;
 
   /** Signals every member of the leader's group and session. False: nobody was there. */
   signalGroup(leader: PidIdentity, signal: Deno.Signal): boolean;

@@ -19,16 +19,9 @@ import {
   type UpstreamSet,
 } from "../http/mod.ts";
 import type { System } from "../os/system.ts";
+import type { WorkerPool } from "../pool/contract.ts";
 import type { Emit } from "../telemetry/events.ts";
-import type { Drained, Intake, IntakeSnapshot, ReleaseContext } from "./intake.ts";
-
-/** An address that is bound but not yet the one in use. */
-export interface Rebinding {
-  /** Makes it the one in use and lets the old one drain. Synchronous. */
-  commit(): void;
-  /** Lets it go again. */
-  undo(): void;
-}
+import type { Drained, Intake, IntakeSnapshot, Rebinding, ReleaseContext } from "./intake.ts";
 
 /** The proxy of one daemon. */
 export class ForwardIntake implements Intake<UpstreamSet> {
@@ -130,6 +123,14 @@ export class ForwardIntake implements Intake<UpstreamSet> {
   cut(): void {
     this.#front?.cut();
     for (const front of this.#leaving) front.cut();
+  }
+
+  drainBudget(): number {
+    return this.#proxy?.drain_timeout ?? 0;
+  }
+
+  pools(): readonly WorkerPool[] {
+    return [];
   }
 
   snapshot(): IntakeSnapshot {

@@ -127,6 +127,11 @@ export class FakeSystem implements System {
     for (const look of [...this.#waiting]) look();
   }
 
+  /** Workers are tested with real programs. */
+  spawnPiped(): never {
+    throw new Error("the fake system has no pipes");
+  }
+
   spawn(spec: SpawnSpec): FakeChild {
     this.mayspawn(spec);
     const child = new FakeChild(this, this.nextPid(), spec);

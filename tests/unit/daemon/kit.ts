@@ -13,7 +13,7 @@ import { restoration } from "../../../lib/daemon/first_release.ts";
 import { operations } from "../../../lib/daemon/operations.ts";
 import { Turn } from "../../../lib/daemon/turn.ts";
 import type { PidIdentity, ProcRow } from "../../../lib/os/system.ts";
-import type { Rebinding } from "../../../lib/release/forward_intake.ts";
+import type { Rebinding } from "../../../lib/release/intake.ts";
 import { configOf } from "../release/configs.ts";
 import { Stage } from "../release/stage.ts";
 

@@ -81,6 +81,8 @@ function releaseOf(ready: boolean[], hopeful = true) {
     release_id: "v1",
     release_path: "/srv/v1",
     revision: "v1",
+    config: at(0),
+    ports: new Map<string, number>(),
     upstreams,
     hopeful,
     onReadiness: undefined as (() => void) | undefined,

@@ -3,6 +3,7 @@
  * moved by hand. Only the state files and release directories are real.
  */
 
+import type { WorkerPool } from "../../../lib/pool/contract.ts";
 import type { Config, ProcessConfig } from "../../../lib/config/config.ts";
 import { Failure } from "../../../lib/core/failure.ts";
 import { type Draining, Gate } from "../../../lib/core/gate.ts";
@@ -69,8 +70,22 @@ export class FakeIntake implements Intake<Generation> {
     return Promise.resolve();
   }
 
+  rebind(): undefined {}
+
+  configure(): void {}
+
   drain(): Promise<Drained> {
     return Promise.resolve({ cut: 0 });
+  }
+
+  cut(): void {}
+
+  drainBudget(): number {
+    return 60_000;
+  }
+
+  pools(): readonly WorkerPool[] {
+    return [];
   }
 
   snapshot(): IntakeSnapshot {
@@ -98,6 +113,7 @@ class Hands {
         if (this.dead) throw new Failure("killed");
         return system.spawn(spec);
       },
+      spawnPiped: () => system.spawnPiped(),
       signalGroup: (leader, signal) => !this.dead && system.signalGroup(leader, signal),
       group: (leader) => system.group(leader),
       groupGone: (leader, signal) => system.groupGone(leader, signal),

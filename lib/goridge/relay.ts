@@ -1,0 +1,55 @@
+/**
+ * The contract of a relay: frames to one worker and frames from it, whatever lies between (pipes, a
+ * Unix socket, TCP).
+ *
+ * Invariant: a frame goes out whole and in order; what comes in is a checked frame or an end with a
+ * reason. Nothing here knows what frames mean.
+ */
+
+/** A received frame. `payload` belongs to whoever received it. */
+export interface Frame {
+  /** Byte 1: codec, CONTROL, ERROR. */
+  readonly flags: number;
+  /** Byte 10: STREAM, STOP, PING, PONG. */
+  readonly bits: number;
+  /** 32-bit words after the fixed header. */
+  readonly options: readonly number[];
+  readonly payload: Uint8Array;
+}
+
+/** A frame to send; the payload is the parts one after the other. */
+export interface OutFrame {
+  flags: number;
+  bits?: number;
+  options?: readonly number[];
+  parts?: readonly Uint8Array[];
+}
+
+/** What came is no frame: the text that stood there is what the worker printed. */
+export class FrameBroken extends Error {
+  override readonly name = "FrameBroken";
+
+  /**
+   * @param message what is wrong, for people: `the worker printed to stdout: "Warning: …"`
+   * @param text the offending bytes, made printable and cut to a sensible length; "" when none
+   */
+  constructor(message: string, readonly text: string = "") {
+    super(message);
+  }
+}
+
+/** Frames to and from one worker. One sender and one receiver at a time. */
+export interface Relay {
+  /**
+   * Sends a frame; its first 12 bytes and options in one write.
+   * @returns false when the peer is gone; never throws for that
+   */
+  send(frame: OutFrame): Promise<boolean>;
+  /**
+   * The next frame; undefined when the peer closed between frames.
+   * @throws FrameBroken when it closed inside one, or what came is no frame. Fatal: close() follows.
+   */
+  receive(): Promise<Frame | undefined>;
+  /** Ends both directions now; a pending receive() resolves undefined. Further calls do nothing. */
+  close(): void;
+}
