@@ -1,7 +1,7 @@
 /**
- * The `server` section as pools see it: how workers are started when a pool says nothing else.
+ * The `server` section of RoadRunner: how workers are started when a pool says nothing else.
  *
- * Invariant: types only; section.ts reads it.
+ * Invariant: types and schema; a value of these types came out of the schema complete.
  */
 
 /** `server`, checked and complete. Milliseconds. */
