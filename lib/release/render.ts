@@ -53,9 +53,9 @@ export function renderProcess(
   copy: Copy,
   around: Surroundings,
 ): ProcessSpec {
-  const values = templateValues(process, copy, around);
-  const text = (value: string, field: string) => rendered(process.id, field, value, values);
-  const env: Record<string, string> = { ...around.env, ...injected(process, copy, around) };
+  const values = templateValues(process.id, copy, around);
+  const text = (value: string, field: string) => rendered(ownerOf(process), field, value, values);
+  const env: Record<string, string> = { ...around.env, ...injected(process.id, copy, around) };
   for (const [name, value] of Object.entries(process.env)) env[name] = text(value, `env.${name}`);
   for (const [name, value] of Object.entries(identityEnv(copy.identity))) {
     if (process.env[name] === undefined) env[name] = value;
@@ -89,11 +89,11 @@ export function renderLive(
   copy: Copy,
   around: Surroundings,
 ): LiveSettings {
-  const values = templateValues(process, copy, around);
+  const values = templateValues(process.id, copy, around);
   const hook = (name: "quiet_command" | "drain_command" | "stop_command") => {
     const command = process.lifecycle[name];
     if (command === undefined) return undefined;
-    return rendered(process.id, `lifecycle.${name}`, command, values);
+    return rendered(ownerOf(process), `lifecycle.${name}`, command, values);
   };
   return {
     stop_signal: process.stop_signal,
@@ -123,7 +123,9 @@ function probeOf(
     kind: health.kind,
     host: upstreamHost(config),
     port: copy.port,
-    path: health.kind === "http" ? rendered(process.id, "health.path", health.path, values) : "",
+    path: health.kind === "http"
+      ? rendered(ownerOf(process), "health.path", health.path, values)
+      : "",
     timeout: health.timeout,
     interval: health.interval,
     attempt_timeout: health.attempt_timeout,
@@ -131,11 +133,30 @@ function probeOf(
   };
 }
 
-function rendered(id: string, field: string, value: string, values: TemplateValues): string {
+/** Whose value is rendered: its id, and the section of the file that describes it. */
+export interface Owner {
+  id: string;
+  section: string;
+}
+
+function ownerOf({ id }: ProcessConfig): Owner {
+  return { id, section: `processes.${id}` };
+}
+
+/**
+ * @param field where it stands in the section
+ * @throws Failure naming variable and field when one has no value
+ */
+export function rendered(
+  { id, section }: Owner,
+  field: string,
+  value: string,
+  values: TemplateValues,
+): string {
   const result = render(value, values);
   if (result.missing === undefined) return result.text;
   const names = result.missing.map((name) => `{{${name}}}`).join(", ");
-  throw new Failure(`cannot start "${id}": ${names} in processes.${id}.${field} has no value`, {
+  throw new Failure(`cannot start "${id}": ${names} in ${section}.${field} has no value`, {
     fix: result.missing.some((name) => name.startsWith("env."))
       ? "set the variable in the environment of the daemon, or with --dotenv"
       : "give the process it refers to a port, or take the variable out",
@@ -143,8 +164,9 @@ function rendered(id: string, field: string, value: string, values: TemplateValu
   });
 }
 
-function templateValues(
-  process: ProcessConfig,
+/** What templates of a copy may name. `id`: that of its process or pool. */
+export function templateValues(
+  id: string,
   copy: Copy,
   { config, release, env, ports }: Surroundings,
 ): TemplateValues {
@@ -153,7 +175,7 @@ function templateValues(
     ["release_id", release.release_id],
     ["revision", release.revision],
     ["application", config.application],
-    ["process_id", process.id],
+    ["process_id", id],
     ["replica_index", String(copy.index)],
     ["replica_count", String(copy.count)],
     ["proxy.upstream_host", upstreamHost(config)],
@@ -163,32 +185,34 @@ function templateValues(
     values.set("proxy.port", String(config.proxy.address.port));
   }
   if (copy.port !== undefined) values.set("port", String(copy.port));
-  for (const [id, port] of ports) values.set(`ports.${id}`, String(port));
+  for (const [name, port] of ports) values.set(`ports.${name}`, String(port));
   for (const [name, value] of Object.entries(env)) values.set(`env.${name}`, value);
   return values;
 }
 
-function identityEnv(identity: Identity | undefined): Record<string, string> {
+/** What a program that runs as somebody else is told of who it is. */
+export function identityEnv(identity: Identity | undefined): Record<string, string> {
   if (identity === undefined) return {};
   const { home, user } = identity;
   return { HOME: home, USER: user, LOGNAME: user };
 }
 
-function injected(
-  process: ProcessConfig,
+/** The variables by which every program of ours knows where it belongs. */
+export function injected(
+  id: string,
   copy: Copy,
   { config, release, ports }: Surroundings,
 ): Record<string, string> {
   const vars: Record<string, string> = {
     SUPERVISOR_APPLICATION: config.application,
-    SUPERVISOR_PROCESS_ID: process.id,
+    SUPERVISOR_PROCESS_ID: id,
     SUPERVISOR_RELEASE_ID: release.release_id,
     SUPERVISOR_RELEASE_PATH: release.release_path,
     SUPERVISOR_REVISION: release.revision,
     SUPERVISOR_REPLICA_INDEX: String(copy.index),
     SUPERVISOR_REPLICA_COUNT: String(copy.count),
   };
-  for (const [id, port] of ports) vars[`SUPERVISOR_${envName(id)}_PORT`] = String(port);
+  for (const [name, port] of ports) vars[`SUPERVISOR_${envName(name)}_PORT`] = String(port);
   if (copy.port !== undefined) vars.SUPERVISOR_PORT = String(copy.port);
   return vars;
 }
