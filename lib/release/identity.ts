@@ -13,6 +13,15 @@ export function identityOf(
   { id, user }: ProcessConfig,
   system: Pick<System, "user">,
 ): Identity | undefined {
+  return userNamed(user, id, system);
+}
+
+/** A user by name, number or `user:group`. `id`: who wants to run so. @throws Failure */
+export function userNamed(
+  user: string | undefined,
+  id: string,
+  system: Pick<System, "user">,
+): Identity | undefined {
   if (user === undefined) return undefined;
   try {
     return system.user(user);

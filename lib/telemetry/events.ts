@@ -48,6 +48,11 @@ export interface Events {
   release_forgotten: { release: string };
   restore_failed: { release: string; error: string; next_try_ms: number };
   port_retry: OfProcess & { port: number; attempt: number };
+  pool_scaled: { pool: string; release: string; count: number; previous: number };
+  pool_reset: { pool: string; release: string; replaced: number; ms: number; error?: string };
+  on_init_started: { release: string };
+  on_init_finished: { release: string; ms: number };
+  on_init_failed: { release: string; ms: number; error: string; fatal: boolean };
   process_starting: OfProcess & { reason: string };
   process_started: OfProcess & { pid: number; reason: string };
   process_ready: OfProcess & { pid: number; ms: number };
@@ -95,6 +100,11 @@ const LEVELS: Partial<Record<EventName, Level>> = {
   deploy_failed: "error",
   deploy_progress: "debug",
   restore_failed: "error",
+  on_init_started: "info",
+  on_init_finished: "info",
+  on_init_failed: "error",
+  pool_scaled: "info",
+  pool_reset: "info",
   port_retry: "warn",
   drain_cut: "warn",
   process_starting: "debug",
