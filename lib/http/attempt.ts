@@ -128,8 +128,11 @@ export class Attempt {
     const upload = this.#upload;
     if (sent && !upload.complete) upload.start(connection);
     else connection.sent();
-    const again = !last && !this.#resent;
-    if (!sent && connection.wire.taken === 0 && again && !this.#stopped) return this.#retry(reused);
+    if (
+      !sent && connection.wire.taken === 0 && !this.#stopped && this.#mayResend(connection, last)
+    ) {
+      return this.#retry(reused);
+    }
     const exchange = this.#exchange;
     const patience = exchange.head.expectsContinue ? this.#patience() : undefined;
     let head = await connection.readHead(exchange.method, this.#settings.limits);
@@ -141,8 +144,15 @@ export class Attempt {
     if (upload.broken !== undefined) throw upload.broken;
     if (typeof head !== "string") return await this.#respond(connection, head);
     const unanswered = head === "closed" && !connection.answered;
-    if (unanswered && this.#repeatable && again) return this.#retry(reused);
+    if (unanswered && this.#repeatable && this.#mayResend(connection, last)) {
+      return this.#retry(reused);
+    }
     return await this.#fail(head === "timeout" ? 504 : 502, connection.reason);
+  }
+
+  /** Whether it may go out once more. What went to a program that had ended counts for nothing. */
+  #mayResend(connection: UpstreamConnection, last: boolean): boolean {
+    return !last && (!this.#resent || connection.orphaned);
   }
 
   #retry(reused: boolean): Outcome {

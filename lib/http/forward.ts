@@ -7,6 +7,7 @@
  * | connect | refused, timed out               | once again elsewhere, or after a pause; 502/504 |
  * | send    | connection was stale             | once again if nothing was sent, or it is safe   |
  * | head    | closed, garbage, too late        | the same; else 502 or 504                       |
+ * | head    | the program ended (see below)    | the same, after a grace                         |
  * | body    | program dies                     | client's connection is cut                      |
  * | any     | client leaves                    | the program's connection is closed at once      |
  * | any     | the drain is cut                 | 503 if no answer began, else cut; tunnels 1012  |
@@ -15,6 +16,10 @@
  * sent a second time only if nothing of the first was sent, or it is safe, without a body, and no
  * byte of an answer arrived; it is sent at most twice, and one connection that could not be made is
  * forgiven besides: a program that dies breaks the pooled connection first and refuses the next.
+ *
+ * A program's end may be seen later than a stranger takes its port. A request that got to the
+ * stranger meanwhile, and has no byte of an answer, is taken away from it (Upstream.ended), and
+ * that sending does not count.
  */
 
 import { type Clock, sleep } from "../core/clock.ts";

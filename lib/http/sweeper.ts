@@ -18,10 +18,10 @@ export interface Watched {
 }
 
 /** Calls everything watched, every `TICK` milliseconds. */
-export class Sweeper {
+export class Sweeper<W extends Watched = Watched> {
   now: number;
   readonly #clock: Clock;
-  readonly #watched = new Set<Watched>();
+  readonly #watched = new Set<W>();
   #timer: Timer | undefined;
 
   constructor(clock: Clock) {
@@ -33,18 +33,18 @@ export class Sweeper {
     return this.#watched.size;
   }
 
-  [Symbol.iterator](): Iterator<Watched> {
+  [Symbol.iterator](): Iterator<W> {
     return this.#watched.values();
   }
 
-  add(watched: Watched): void {
+  add(watched: W): void {
     this.#watched.add(watched);
     if (this.#timer !== undefined) return;
     this.now = this.#clock.now();
     this.#timer = this.#clock.timer(TICK, this.#tick);
   }
 
-  delete(watched: Watched): void {
+  delete(watched: W): void {
     this.#watched.delete(watched);
     if (this.#watched.size > 0) return;
     this.#timer?.cancel();

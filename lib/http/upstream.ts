@@ -2,8 +2,8 @@
  * One program that answers, and the keep-alive connections to it.
  *
  * Invariants: at most `MOST_IDLE` connections lie idle; after close() idle connections are gone and
- * busy ones end with their answer; `outstanding` is the number of requests and tunnels that were
- * begun and not ended.
+ * busy ones end with their answer; after ended() no answer begins on a connection made before;
+ * `outstanding` is the number of requests and tunnels that were begun and not ended.
  */
 
 import type { Clock } from "../core/clock.ts";
@@ -30,14 +30,16 @@ export class ConnectFailed extends Error {
 }
 
 export class Upstream {
-  /** Takes requests; the daemon clears it when the program ends or fails its probe. */
+  /** Takes requests; false while the program is not healthy. */
   ready = true;
   /** What Host says to it when the client said nothing: `127.0.0.1:18182`. */
   readonly authority: string;
   readonly #gate: Gate<Upstream>;
   readonly #host: UpstreamHost;
-  readonly #sweeper: Sweeper;
+  readonly #sweeper: Sweeper<UpstreamConnection>;
   readonly #idle: UpstreamConnection[] = [];
+  /** How often the program ended. */
+  #ends = 0;
   #closed = false;
 
   /** `instance`: id of the process; `hostname`, `port`: where it listens. */
@@ -97,6 +99,7 @@ export class Upstream {
    * @throws ConnectFailed
    */
   async connect(ms: number): Promise<UpstreamConnection> {
+    const ends = this.#ends;
     const dial = Deno.connect({ hostname: this.hostname, port: this.port });
     let late = false;
     const { promise, reject, resolve } = Promise.withResolvers<Deno.TcpConn>();
@@ -111,10 +114,24 @@ export class Upstream {
       else resolve(conn);
     }, (error) => reject(new ConnectFailed(messageOf(error), false)));
     try {
-      return new UpstreamConnection(await promise, this.#sweeper);
+      const conn = await promise;
+      if (ends === this.#ends) return new UpstreamConnection(conn, this.#sweeper);
+      conn.close();
     } finally {
       timer?.cancel();
     }
+    throw new ConnectFailed("the program ended meanwhile", false);
+  }
+
+  /**
+   * The program has ended (it was not merely asked to): a stranger may have its port, so no answer
+   * may begin any more on the connections of now. Idle ones are closed, the others after a grace.
+   */
+  ended(): void {
+    this.ready = false;
+    this.#ends++;
+    const now = this.#host.clock.now();
+    for (const connection of [...this.#sweeper]) connection.orphan(now);
   }
 
   /** A connection whose answer ended: into the pool if it can be used again. */

@@ -10,7 +10,8 @@
  *
  * Invariants: a read is always pending while idle, so a peer that closes is noticed before the
  * connection is used again; a connection returns to the pool only when request and answer are
- * complete and not one byte follows the answer.
+ * complete and not one byte follows the answer; one whose program ended (`orphan`) is closed unless
+ * its answer has begun, and never pooled: whoever took the program's port may hold its other end.
  */
 
 import { FramedBody, type Source } from "./framed_body.ts";
@@ -31,6 +32,8 @@ const IDLE_MS = 4000;
 const LONGEST_IDLE_MS = 60_000;
 /** We let go this much before the program said it would. */
 const IDLE_MARGIN_MS = 1000;
+/** What a program sent with its last breath may still be on its way through this machine. */
+const ORPHAN_MS = 250;
 
 /** Milliseconds; 0: none. */
 export interface UpstreamTimeouts {
@@ -68,18 +71,20 @@ export class UpstreamConnection implements Watched, Source {
   from = HEADROOM;
   to = HEADROOM;
 
-  readonly #sweeper: Sweeper;
+  readonly #sweeper: Sweeper<UpstreamConnection>;
   #idle = false;
   #idleLimit = IDLE_MS;
   /** Since when an answer is due; -1: none is. */
   #awaiting = -1;
   #timedOut = false;
+  /** Since when its program is known to have ended; -1: it lives. */
+  #orphanedSince = -1;
   #pending: Promise<number> | undefined;
   #grown = false;
   #method = "";
   #limits = { header_bytes: 0, headers: 0 };
 
-  constructor(conn: Deno.Conn, sweeper: Sweeper) {
+  constructor(conn: Deno.Conn, sweeper: Sweeper<UpstreamConnection>) {
     this.#sweeper = sweeper;
     this.wire = new Wire(conn, sweeper);
     this.body = new FramedBody(this);
@@ -122,7 +127,11 @@ export class UpstreamConnection implements Watched, Source {
     count: number,
   ): ResponseHead | NoAnswer | Promise<ResponseHead | NoAnswer> => {
     if (count > 0) return this.#feedHead();
-    this.reason = this.#timedOut ? "no answer in time" : "the connection was closed";
+    this.reason = this.#timedOut
+      ? "no answer in time"
+      : this.orphaned
+      ? "the program ended before it answered"
+      : "the connection was closed";
     return this.#timedOut ? "timeout" : "closed";
   };
 
@@ -143,7 +152,8 @@ export class UpstreamConnection implements Watched, Source {
 
   /** The answer was taken whole and the request sent whole. @returns false when it was closed. */
   finish(): boolean {
-    if (this.closed || !this.head.persistent || !this.body.ended || this.from !== this.to) {
+    const whole = this.head.persistent && this.body.ended && this.from === this.to;
+    if (this.closed || this.orphaned || !whole) {
       this.close();
       return false;
     }
@@ -175,6 +185,17 @@ export class UpstreamConnection implements Watched, Source {
     return count;
   }
 
+  /** Its program has ended: nobody we know will begin an answer on it. */
+  get orphaned(): boolean {
+    return this.#orphanedSince >= 0;
+  }
+
+  /** Takes note that its program has ended; `now`: the clock's milliseconds. */
+  orphan(now: number): void {
+    if (this.#idle) return this.#spoil();
+    if (!this.orphaned) this.#orphanedSince = now;
+  }
+
   close(): void {
     this.#sweeper.delete(this);
     this.#idle = false;
@@ -187,6 +208,9 @@ export class UpstreamConnection implements Watched, Source {
       return;
     }
     if (this.wire.stalled(now, this.timeouts.send)) return this.close();
+    if (this.orphaned && !this.answered && now - this.#orphanedSince >= ORPHAN_MS) {
+      return this.close();
+    }
     const { response } = this.timeouts;
     if (response > 0 && this.#awaiting >= 0 && now - this.#awaiting >= response) {
       this.#timedOut = true;

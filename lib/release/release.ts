@@ -10,8 +10,8 @@
  * | stopped  | every group is gone       | none                       | – (history)        |
  * | failed   | a start that did not work | none                       | – (forgotten)      |
  *
- * Invariants: a release owns its proxied, companion and handoff processes and their ports, and no
- * other; its upstreams are exactly its proxied copies, and one is ready exactly while its program is
+ * Invariants: a release owns its proxied, companion and handoff processes, their ports and its worker
+ * pools, and no other; its upstreams are exactly its proxied copies, and one is ready exactly while its program is
  * healthy and not being replaced.
  */
 
@@ -22,7 +22,8 @@ import type { Draining } from "../core/gate.ts";
 import { Upstream, UpstreamSet } from "../http/mod.ts";
 import type { StartReason, StopOptions } from "../process/types.ts";
 import type { Ground } from "./ground.ts";
-import type { ReleaseContext } from "./intake.ts";
+import type { WorkerPool } from "../pool/contract.ts";
+import type { Intake, ReleaseContext } from "./intake.ts";
 import { instanceId, type Surroundings, upstreamHost } from "./render.ts";
 import { hasFixedPort, reservePort, Slot, stopFailure } from "./slot.ts";
 import type { Starting } from "./start_in_order.ts";
@@ -42,6 +43,8 @@ export class Release implements ReleaseContext {
   readonly upstreams: UpstreamSet;
   /** What each intake built for it, in the order of the intakes. */
   generations: readonly unknown[] = [];
+  /** The worker pools among them. */
+  pools: readonly WorkerPool[] = [];
   /** Drains of its gates once it is no longer live. */
   drainings: Draining[] = [];
   onReadiness: (() => void) | undefined;
@@ -82,6 +85,13 @@ export class Release implements ReleaseContext {
   }
   get slots(): Slot[] {
     return [...this.#slots.values()];
+  }
+
+  /** Takes what the intakes built for it, in their order. */
+  // deno-lint-ignore no-explicit-any -- as in Fleet
+  take(intakes: readonly Intake<any>[], generations: readonly unknown[]): void {
+    this.generations = generations;
+    this.pools = intakes.flatMap((intake, index) => [...intake.pools(generations[index])]);
   }
 
   /** Moves to a state and stamps it. */
@@ -169,6 +179,7 @@ export class Release implements ReleaseContext {
   /** From now on nothing of it is restarted. */
   quiesce(): void {
     for (const { process } of this.#slots.values()) process.quiesce();
+    for (const pool of this.pools) pool.quiesce();
   }
 
   /** Takes on newer settings where the process still exists in the configuration. */
@@ -248,6 +259,7 @@ export class Release implements ReleaseContext {
         : {}),
       ports: Object.fromEntries(this.ports),
       processes: this.slots.map((slot) => slot.snapshot()),
+      pools: this.pools.map((pool) => pool.snapshot()),
     };
   }
 
@@ -294,9 +306,15 @@ export class Release implements ReleaseContext {
     if (this.state === "active" && lostItsPort(slot)) this.onPortTaken?.(slot);
     const upstream = this.#upstreams.get(slot);
     if (upstream === undefined) return;
-    upstream.ready = slot.process.healthy;
+    if (hasEnded(slot)) upstream.ended();
+    else upstream.ready = slot.process.healthy;
     this.onReadiness?.();
   }
+}
+
+/** Whether nothing of it answers any more. One that is stopping may: others of its group too. */
+function hasEnded({ process }: Slot): boolean {
+  return process.pid === undefined && process.state !== "stopping";
 }
 
 /** Whether a copy cannot come back where it was, and may come back elsewhere. */
