@@ -2,9 +2,10 @@
  * Our children and the orphans that come back to us: who ended, and how.
  *
  * Children are started by spawn.ts and reaped here, each by its own number; the runtime never waits
- * for them, so it can neither steal a status nor stumble over a real-time signal. SIGCHLD wakes us at
- * once; a slow tick repeats the look, because a lost wake-up must not lose a death for ever, and keeps
- * the event loop alive while there are children.
+ * for them, so it can neither steal a status nor stumble over a real-time signal. (Those of
+ * spawn_piped.ts are the runtime's to reap: see `foreign`.) SIGCHLD wakes us at once; a slow tick
+ * repeats the look, because a lost wake-up must not lose a death for ever, and keeps the event loop
+ * alive while there are children.
  *
  * As a child subreaper (adoptOrphans) we become the parent of every descendant whose parent ended.
  * Their zombies are reaped too, but never those of others in this very process: a child the runtime

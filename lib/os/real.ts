@@ -12,7 +12,8 @@ import { heritage } from "./kinship.ts";
 import { isAlive, readBootId, readRow } from "./proc.ts";
 import { ephemeralPort, listenersOf, portState } from "./sockets.ts";
 import { spawn } from "./spawn.ts";
-import type { Machine, PidIdentity } from "./system.ts";
+import { spawnPiped } from "./spawn_piped.ts";
+import type { Child, Machine, PidIdentity, SpawnSpec } from "./system.ts";
 import { findGroup, findUser } from "./users.ts";
 
 /** What may be chosen about the system. */
@@ -44,21 +45,20 @@ export function realSystem(options: RealSystemOptions = {}): Machine {
     return row !== undefined && row.start === id.start && isAlive(row);
   };
 
+  const track = <T extends Child>(child: T, { env }: SpawnSpec): T => {
+    const { pid, start } = child;
+    groups.track({ pid, start, environment: heritage(env) }, child.exited);
+    return child;
+  };
+
   return {
     clock,
     bootId,
     hostname: Deno.hostname(),
     self: identify(Deno.pid)!,
     rss: () => readRow(Deno.pid)?.rss_bytes ?? 0,
-    spawn(spec) {
-      const child = spawn(spec);
-      const { pid, start } = child;
-      groups.track({ pid, start, environment: heritage(spec.env) }, child.exited);
-      return child;
-    },
-    spawnPiped() {
-      throw new Error("not yet");
-    },
+    spawn: (spec) => track(spawn(spec), spec),
+    spawnPiped: (spec) => track(spawnPiped(spec), spec),
     group: (leader) => ({ members: groups.members(leader) }),
     groupGone: (leader, signal) => groups.gone(leader, signal),
     signalGroup: (leader, signal) => groups.signal(leader, signal),
