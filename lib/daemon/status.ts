@@ -7,7 +7,7 @@
 import { stamp } from "../core/clock.ts";
 import type { Health, Status } from "../control/operations.ts";
 import { upstreamHost } from "../release/render.ts";
-import { printed } from "../release/forward_intake.ts";
+import { printed } from "../http/mod.ts";
 import type { Context } from "./context.ts";
 import { VERSION } from "../core/version.ts";
 

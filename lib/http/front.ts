@@ -27,7 +27,7 @@ export interface FrontHost {
 /** The stable side of HTTP. */
 export interface Front {
   /** Where it listens, for people and for X-Forwarded-Port. */
-  readonly address: { hostname: string; port: number };
+  readonly address: { hostname: string; port: number; path?: string };
   /** Client connections open now. */
   readonly connections: number;
   /** Requests being answered now. */
@@ -48,7 +48,16 @@ export interface Front {
 }
 
 /** Where a front listens: a bound listener (the front owns it from now on), or an address to bind. */
-export type Place = Deno.Listener | { hostname: string; port: number };
+export type Place =
+  | Deno.Listener
+  | { hostname: string; port: number; tls?: TlsPair }
+  | { path: string };
+
+/** Certificate chain and private key, as PEM text. */
+export interface TlsPair {
+  cert: string;
+  key: string;
+}
 
 /** Which front: our own HTTP/1.1, or Deno.serve (see docs/proxy.md for what that one cannot do). */
 export type FrontKind = "raw" | "serve";

@@ -26,7 +26,7 @@ const LAST_ACCEPTS_MS = 20;
 
 export class RawFront implements Front, Shared {
   readonly sweeper: Sweeper;
-  readonly address: { hostname: string; port: number };
+  readonly address: { hostname: string; port: number; path?: string };
   readonly closed: Promise<void>;
   drainingSince: number | undefined;
   requests = 0;
@@ -49,7 +49,7 @@ export class RawFront implements Front, Shared {
     const { addr } = listener;
     this.address = addr.transport === "tcp"
       ? { hostname: addr.hostname, port: addr.port }
-      : { hostname: "", port: 0 };
+      : { hostname: "", port: 0, path: (addr as Deno.UnixAddr).path };
     this.#accept();
   }
 

@@ -1,4 +1,11 @@
 /** Public face of the HTTP floor. */
+export {
+  type AddressHost,
+  ListeningAddress,
+  type Opening,
+  printed,
+  type Where,
+} from "./address.ts";
 export { answer, BytesBody, noBody } from "./answer.ts";
 export {
   type Body,
@@ -9,7 +16,7 @@ export {
   type Handler,
 } from "./exchange.ts";
 export { forward, type ForwardHost } from "./forward.ts";
-export type { Front, FrontHost, FrontKind, FrontOptions, Place } from "./front.ts";
+export type { Front, FrontHost, FrontKind, FrontOptions, Place, TlsPair } from "./front.ts";
 export { RequestHead } from "./head.ts";
 export { ResponseHead } from "./response_head.ts";
 export { Networks } from "./networks.ts";

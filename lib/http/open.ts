@@ -20,6 +20,13 @@ export function openFront(
   host: FrontHost,
 ): Front {
   if (kind === "serve") return new ServeFront(place, handler, options, host);
-  const listener = "accept" in place ? place : Deno.listen({ ...place, transport: "tcp" });
-  return new RawFront(listener, handler, options, host);
+  return new RawFront(listen(place), handler, options, host);
+}
+
+function listen(place: Place): Deno.Listener {
+  if ("accept" in place) return place;
+  if ("path" in place) return Deno.listen({ transport: "unix", path: place.path });
+  const { hostname, port, tls } = place;
+  if (tls === undefined) return Deno.listen({ hostname, port });
+  return Deno.listenTls({ hostname, port, ...tls, alpnProtocols: ["http/1.1"] });
 }

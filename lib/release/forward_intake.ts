@@ -7,7 +7,7 @@
  */
 
 import type { Config, ProxyConfig } from "../config/config.ts";
-import { Failure, messageOf } from "../core/failure.ts";
+import { Failure } from "../core/failure.ts";
 import { type Draining, Gate } from "../core/gate.ts";
 import {
   forward,
@@ -15,7 +15,7 @@ import {
   forwardSettings,
   type Front,
   frontOptions,
-  openFront,
+  ListeningAddress,
   type UpstreamSet,
 } from "../http/mod.ts";
 import type { System } from "../os/system.ts";
@@ -27,9 +27,7 @@ import type { Drained, Intake, IntakeSnapshot, Rebinding, ReleaseContext } from 
 export class ForwardIntake implements Intake<UpstreamSet> {
   readonly name = "proxy";
   readonly gate: Gate<UpstreamSet>;
-  #front: Front | undefined;
-  /** Fronts on their way out. */
-  readonly #leaving = new Set<Front>();
+  readonly #address: ListeningAddress;
   #proxy: ProxyConfig | undefined;
   #settings: ForwardSettings | undefined;
   #live: ReleaseContext | undefined;
@@ -39,17 +37,22 @@ export class ForwardIntake implements Intake<UpstreamSet> {
 
   constructor(config: Config, readonly system: System, readonly emit: Emit) {
     this.gate = new Gate(system.clock);
+    this.#address = new ListeningAddress(this.name, { system, emit });
     this.#proxy = proxyOf(config);
   }
 
   /** The front in use; undefined when nothing is forwarded. */
   get front(): Front | undefined {
-    return this.#front;
+    return this.#address.front;
   }
 
   /** @throws Failure naming the address and what is in the way. */
   start(): Promise<void> {
-    if (this.#proxy !== undefined) this.#use(this.#open(this.#proxy), this.#proxy);
+    if (this.#proxy !== undefined) {
+      const front = this.#open(this.#proxy);
+      this.#adopt(front, this.#proxy);
+      this.#address.use(front, 0);
+    }
     return Promise.resolve();
   }
 
@@ -68,12 +71,10 @@ export class ForwardIntake implements Intake<UpstreamSet> {
     const front = proxy === undefined ? undefined : this.#open(proxy);
     return {
       commit: () => {
-        const old = this.#front;
         const budget = this.#proxy?.drain_timeout ?? 0;
-        if (proxy === undefined || front === undefined) {
-          this.#front = this.#proxy = undefined;
-        } else this.#use(front, proxy);
-        if (old !== undefined) void this.#close(old, budget);
+        if (proxy === undefined || front === undefined) this.#proxy = undefined;
+        else this.#adopt(front, proxy);
+        this.#address.use(front, budget);
       },
       undo: () => front?.cut(),
     };
@@ -82,10 +83,10 @@ export class ForwardIntake implements Intake<UpstreamSet> {
   /** Takes on newer limits, time-outs and trusted proxies. */
   configure(config: Config): void {
     const proxy = proxyOf(config);
-    if (proxy === undefined || this.#front === undefined) return;
-    this.#proxy = proxy;
-    this.#settings = forwardSettings(proxy, this.#front.address.port);
-    this.#front.configure(frontOptions(proxy));
+    const { front } = this.#address;
+    if (proxy === undefined || front === undefined) return;
+    this.#adopt(front, proxy);
+    front.configure(frontOptions(proxy));
     this.#readiness();
   }
 
@@ -112,17 +113,13 @@ export class ForwardIntake implements Intake<UpstreamSet> {
     return Promise.resolve();
   }
 
-  async drain(ms: number): Promise<Drained> {
-    const fronts = [...this.#leaving];
-    if (this.#front !== undefined) fronts.push(this.#front);
-    const drained = await Promise.all(fronts.map((front) => this.#close(front, ms)));
-    return { cut: drained.reduce((sum, one) => sum + one.cut, 0) };
+  drain(ms: number): Promise<Drained> {
+    return this.#address.drain(ms);
   }
 
   /** Ends every client connection now. */
   cut(): void {
-    this.#front?.cut();
-    for (const front of this.#leaving) front.cut();
+    this.#address.cut();
   }
 
   drainBudget(): number {
@@ -134,15 +131,8 @@ export class ForwardIntake implements Intake<UpstreamSet> {
   }
 
   snapshot(): IntakeSnapshot {
-    return {
-      name: this.name,
-      address: this.#front === undefined ? "" : printed(this.#front.address),
-      state: this.#front === undefined
-        ? "closed"
-        : this.#leaving.has(this.#front)
-        ? "draining"
-        : "open",
-    };
+    const { printed: address, state } = this.#address;
+    return { name: this.name, address, state };
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -171,75 +161,24 @@ export class ForwardIntake implements Intake<UpstreamSet> {
     else if (this.gate.holding) this.gate.open();
   }
 
-  #use(front: Front, proxy: ProxyConfig): void {
-    this.#front = front;
+  #adopt(front: Front, proxy: ProxyConfig): void {
     this.#proxy = proxy;
     this.#settings = forwardSettings(proxy, front.address.port);
   }
 
   #open(proxy: ProxyConfig): Front {
     const { clock } = this.system;
-    const { host: hostname, port } = proxy.address;
-    const host = { clock, emit: this.emit };
-    try {
-      const place = proxy.front === "raw" ? Deno.listen({ hostname, port }) : { hostname, port };
-      // Until a new address is committed, what comes there is served by its own settings.
-      const own = forwardSettings(proxy, port);
-      const settings = () => this.#front === front ? this.#settings ?? own : own;
-      const handler = forward(this.gate, settings, host);
-      const front: Front = openFront(proxy.front, place, handler, frontOptions(proxy), host);
-      this.emit("listener_bound", { name: this.name, address: printed(front.address) });
-      return front;
-    } catch (error) {
-      throw this.#cannotListen(hostname, port, error);
-    }
-  }
-
-  async #close(front: Front, ms: number): Promise<Drained> {
-    const isFirst = !this.#leaving.has(front);
-    this.#leaving.add(front);
-    try {
-      return await front.drain(ms);
-    } finally {
-      this.#leaving.delete(front);
-      if (isFirst) {
-        this.emit("listener_closed", { name: this.name, address: printed(front.address) });
-      }
-    }
-  }
-
-  #cannotListen(hostname: string, port: number, error: unknown): Failure {
-    if (error instanceof Failure) return error;
-    const address = printed({ hostname, port });
-    const problem = (what: string, fix: string) =>
-      new Failure(`cannot listen on ${address} (proxy.address): ${what}`, { fix, cause: error });
-    if (error instanceof Deno.errors.AddrInUse) {
-      const pid = this.system.listeners(port).flatMap((listener) => listener.pids).at(0);
-      if (pid === Deno.pid) {
-        return problem(
-          "it overlaps the address this daemon listens on",
-          "choose another port, or shut the daemon down and start it again",
-        );
-      }
-      const holder = pid === undefined ? undefined : this.system.row(pid);
-      const who = holder === undefined
-        ? "another program"
-        : `"${holder.command}" (pid ${holder.pid})`;
-      return problem(
-        `the address is in use by ${who}`,
-        "stop that program, or choose another proxy.address",
-      );
-    }
-    if (error instanceof Deno.errors.PermissionDenied) {
-      return problem("permission denied", "ports below 1024 need root or CAP_NET_BIND_SERVICE");
-    }
-    if (error instanceof Deno.errors.AddrNotAvailable) {
-      return problem(
-        "this machine has no such address",
-        "use an address of this machine, see `ip addr`",
-      );
-    }
-    return problem(messageOf(error), "check the host name in proxy.address");
+    const { emit } = this;
+    // Until a new address is committed, what comes there is served by its own settings.
+    const own = forwardSettings(proxy, proxy.address.port);
+    return this.#address.open({
+      where: proxy.address,
+      field: "proxy.address",
+      kind: proxy.front,
+      options: frontOptions(proxy),
+      handler: (inUse) =>
+        forward(this.gate, () => inUse() ? this.#settings ?? own : own, { clock, emit }),
+    });
   }
 }
 
@@ -252,10 +191,4 @@ function proxyOf(config: Config): ProxyConfig | undefined {
 
 function addressOf(proxy: ProxyConfig | undefined): string {
   return proxy === undefined ? "" : `${proxy.address.host}:${proxy.address.port}`;
-}
-
-/** `127.0.0.1:8182`, `[::1]:8182`. */
-export function printed(address: { hostname: string; port: number }): string {
-  const host = address.hostname.includes(":") ? `[${address.hostname}]` : address.hostname;
-  return `${host}:${address.port}`;
 }

@@ -3,10 +3,10 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import type { Config } from "../../../lib/config/config.ts";
 import { Failure } from "../../../lib/core/failure.ts";
-import { Upstream, UpstreamSet } from "../../../lib/http/mod.ts";
+import { printed, Upstream, UpstreamSet } from "../../../lib/http/mod.ts";
 import { realClock } from "../../../lib/os/clock.ts";
 import type { System } from "../../../lib/os/system.ts";
-import { ForwardIntake, printed } from "../../../lib/release/forward_intake.ts";
+import { ForwardIntake } from "../../../lib/release/forward_intake.ts";
 import type { ReleaseContext } from "../../../lib/release/intake.ts";
 import type { EventName } from "../../../lib/telemetry/events.ts";
 import { until } from "../../kit/wait.ts";
