@@ -1,9 +1,7 @@
 /**
- * One listening control socket: bound under a private name, made what it shall be, then renamed into
- * place.
+ * One listening control socket.
  *
- * Invariants: at no moment can anybody connect who could not when it is in place (until then it lies
- * in a 0700 directory of its own); closing never unlinks a socket that another put at the path since.
+ * Invariant: closing never unlinks a socket that another put at the path since.
  *
  * Deno.serve facts this rests on, measured with 2.7.11 and 2.9.6: it binds before it returns. A
  * request's `completed` resolves before the kernel has its answer: an abort() right after it cuts
@@ -19,21 +17,23 @@
  * | retire            | abort(), a good while after the last answer                                |
  */
 
-import { dirname, join } from "@std/path";
 import { type Clock, type Timer, within } from "../core/clock.ts";
-import { Failure } from "../core/failure.ts";
-import { reasonOf } from "../os/reason.ts";
+import {
+  type PlacedSocket,
+  placeSocket,
+  type SocketPlace,
+  type SocketWords,
+} from "../os/socket_file.ts";
 import { connectionsOf } from "../os/unix_sockets.ts";
 import type { App, Visit } from "./app.ts";
 
-/** Where the socket goes, and whose it is. */
-export interface DoorPlace {
-  path: string;
-  /** Permission bits. */
-  mode: number;
-  owner?: number;
-  group?: number;
-}
+/** What failures say of the socket. */
+export const CONTROL_SOCKET: SocketWords = {
+  name: "control socket",
+  elsewhere: "set control.socket to another place",
+  otherRights:
+    "remove control.owner and control.group, or run the daemon as a user who may set them",
+};
 
 /** How long the answers of a retired door may take to be read, milliseconds. */
 const LAST_ANSWERS = 10_000;
@@ -41,16 +41,9 @@ const LAST_ANSWERS = 10_000;
 /** How long the connections of a closing door, all of them idle, may take to end, milliseconds. */
 const LAST_BYTES = 1_000;
 
-/** Names tried for the private directory. */
-const NAME_TRIES = 20;
-
 /** One Deno.serve on one socket. */
 export class Door {
-  /** The name it was bound under, by which the kernel lists its connections. */
-  readonly #bound: string;
-  readonly #path: string;
-  readonly #id: string;
-  readonly #server: Deno.HttpServer<Deno.UnixAddr>;
+  readonly #socket: PlacedSocket<Deno.HttpServer<Deno.UnixAddr>>;
   readonly #cut = new AbortController();
   readonly #closing = new AbortController();
   readonly #clock: Clock;
@@ -64,29 +57,15 @@ export class Door {
   #seen: { at: number; connections: Set<string> } = { at: 0, connections: new Set() };
 
   /** @throws Failure when the socket cannot be put into place */
-  constructor(place: DoorPlace, app: App, clock: Clock) {
-    this.#path = place.path;
+  constructor(place: SocketPlace, app: App, clock: Clock) {
     this.#clock = clock;
     this.#app = app;
-    const dir = privateDir(dirname(place.path));
-    this.#bound = join(dir, "s");
-    try {
-      this.#server = attempt(place, "listen", () => this.#listen());
-      try {
-        if (place.owner !== undefined || place.group !== undefined) {
-          const { owner = null, group = null } = place;
-          attempt(place, "change the owner", () => Deno.chownSync(this.#bound, owner, group));
-        }
-        attempt(place, "set the mode", () => Deno.chmodSync(this.#bound, place.mode));
-        this.#id = fileId(this.#bound)!;
-        attempt(place, "put it into place", () => Deno.renameSync(this.#bound, place.path));
-      } catch (error) {
-        this.#cut.abort();
-        throw error;
-      }
-    } finally {
-      Deno.removeSync(dir, { recursive: true });
-    }
+    this.#socket = placeSocket(
+      place,
+      CONTROL_SOCKET,
+      (path) => this.#listen(path),
+      () => this.#cut.abort(),
+    );
   }
 
   /** Requests being worked on. */
@@ -96,7 +75,7 @@ export class Door {
 
   /** Removes the socket's name, if it is still this socket's. */
   unlink(): void {
-    if (fileId(this.#path) === this.#id) Deno.removeSync(this.#path);
+    this.#socket.unlink();
   }
 
   /**
@@ -104,7 +83,7 @@ export class Door {
    * silent ones, half requests, idle ones, readers that do not read.
    */
   silent(): number {
-    const connections = connectionsOf(this.#bound);
+    const connections = connectionsOf(this.#socket.boundAs);
     const before = this.#seen;
     this.#seen = { at: this.#clock.now(), connections };
     const stayed = [...connections].filter((inode) => before.connections.has(inode)).length;
@@ -138,11 +117,11 @@ export class Door {
     if (this.#ended) return;
     if (!idle.done) {
       this.#abort();
-      await this.#server.finished;
+      await this.#socket.bound.finished;
       return;
     }
     this.#ended = true;
-    await within(this.#clock, LAST_BYTES, this.#server.shutdown());
+    await within(this.#clock, LAST_BYTES, this.#socket.bound.shutdown());
   }
 
   #abort(): void {
@@ -155,10 +134,10 @@ export class Door {
     while (!reached()) await this.#changed.promise;
   }
 
-  #listen(): Deno.HttpServer<Deno.UnixAddr> {
+  #listen(path: string): Deno.HttpServer<Deno.UnixAddr> {
     // Deno lets this variable redirect the first server of a process.
     Deno.env.delete("DENO_SERVE_ADDRESS");
-    const options = { path: this.#bound, signal: this.#cut.signal, onListen: () => {} };
+    const options = { path, signal: this.#cut.signal, onListen: () => {} };
     return Deno.serve(options, (request, info) => this.#visit(request, info.completed));
   }
 
@@ -185,56 +164,5 @@ export class Door {
   #change(): void {
     this.#changed.resolve();
     this.#changed = Promise.withResolvers();
-  }
-}
-
-/** A new directory that only we may enter, with a name no longer than `control.sock`. */
-function privateDir(parent: string): string {
-  for (let tries = 1;; tries++) {
-    const dir = join(parent, `.${crypto.randomUUID().slice(0, 6)}`);
-    try {
-      Deno.mkdirSync(dir, { mode: 0o700 });
-      return dir;
-    } catch (error) {
-      if (error instanceof Deno.errors.AlreadyExists && tries < NAME_TRIES) continue;
-      throw new Failure(
-        `cannot open the control socket in "${parent}": ${reasonOf(error)}`,
-        {
-          fix: "make the directory writable, or set control.socket to another place",
-          cause: error,
-        },
-      );
-    }
-  }
-}
-
-function attempt<T>(place: DoorPlace, what: string, act: () => T): T {
-  try {
-    return act();
-  } catch (error) {
-    const { path, mode, owner, group } = place;
-    const wanted = `mode ${mode.toString(8)}, owner ${owner ?? "-"}, group ${group ?? "-"}`;
-    throw new Failure(
-      `cannot open the control socket "${path}" (${wanted}): cannot ${what}: ${reasonOf(error)}`,
-      { fix: fixOf(error), cause: error },
-    );
-  }
-}
-
-function fixOf(error: unknown): string {
-  if (error instanceof Deno.errors.PermissionDenied) {
-    return "remove control.owner and control.group, or run the daemon as a user who may set them";
-  }
-  return "set control.socket to another place";
-}
-
-/** What tells a file from all others; undefined when there is none. */
-function fileId(path: string): string | undefined {
-  try {
-    const { dev, ino } = Deno.lstatSync(path);
-    return `${dev}:${ino}`;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
   }
 }

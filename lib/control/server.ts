@@ -18,22 +18,20 @@
  * never unlinked when another daemon's socket stands there.
  */
 
-import { type Clock, type Timer, within } from "../core/clock.ts";
+import type { Clock, Timer } from "../core/clock.ts";
 import { Exit, Failure, messageOf } from "../core/failure.ts";
-import { codeOf, reasonOf } from "../os/reason.ts";
+import { reasonOf } from "../os/reason.ts";
+import { socketAnswers, type SocketPlace } from "../os/socket_file.ts";
 import type { Emit } from "../telemetry/events.ts";
 import { type App, CONTROL_LIMITS, type ControlLimits, createApp } from "./app.ts";
-import { Door, type DoorPlace } from "./door.ts";
+import { CONTROL_SOCKET, Door } from "./door.ts";
 import type { Operations } from "./operations.ts";
 
 /** How long close() waits by default. */
 const CLOSE = 5_000;
 
-/** How long another daemon may take to accept a connection at our path. */
-const PROBE = 1_000;
-
 /** What the control channel needs. */
-export interface ControlOptions extends DoorPlace {
+export interface ControlOptions extends SocketPlace {
   operations: Operations;
   emit: Emit;
   clock: Clock;
@@ -146,23 +144,7 @@ export class Control implements AsyncDisposable {
 
 /** Makes sure that what lies at the path may be replaced. */
 async function refuseOccupied(path: string, clock: Clock): Promise<void> {
-  try {
-    if (!Deno.lstatSync(path).isSocket) {
-      throw new Failure(
-        `cannot open the control socket "${path}": something that is not a socket lies there`,
-        { fix: "move it away, or set control.socket to another place" },
-      );
-    }
-    const connecting = Deno.connect({ transport: "unix", path });
-    connecting.then((connection) => connection.close(), () => {});
-    await within(clock, PROBE, connecting);
-  } catch (error) {
-    if (error instanceof Failure) throw error;
-    const code = codeOf(error);
-    if (code === "ENOENT" || code === "ECONNREFUSED") return;
-    const message = `cannot look at the control socket "${path}": ${reasonOf(error)}`;
-    throw new Failure(message, { cause: error });
-  }
+  if (!await socketAnswers(path, CONTROL_SOCKET, clock)) return;
   throw new Failure(`another daemon answers at the control socket "${path}"`, {
     exit: Exit.running,
     fix: "stop it with `supervisor shutdown`, or set control.socket to another place",
