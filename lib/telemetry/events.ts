@@ -81,6 +81,9 @@ export interface Events {
   orphan_stopped: OfProcess & { pid: number };
   proxy_error: { release: string; upstream: string; error: string; target?: string };
   proxy_refused: { status: number; reason: string; client: string };
+  upload_failed: { directory: string; error: string };
+  upload_left: { path: string; error: string };
+  uploads_swept: { directory: string; files: number };
   upstreams_down: { release: string; hold_ms: number };
   upstreams_back: { release: string; after_ms: number };
 }
@@ -123,6 +126,8 @@ const LEVELS: Partial<Record<EventName, Level>> = {
   orphan_found: "warn",
   proxy_error: "warn",
   proxy_refused: "debug",
+  upload_failed: "warn",
+  upload_left: "warn",
   upstreams_down: "error",
 };
 
