@@ -7,7 +7,7 @@
 
 import { within } from "../core/clock.ts";
 import { Failure, messageOf } from "../core/failure.ts";
-import type { System } from "../os/system.ts";
+import type { ExitStatus, System } from "../os/system.ts";
 import { ownerOf } from "./listening.ts";
 import { describeProbe } from "./probe.ts";
 import type { Run } from "./run.ts";
@@ -72,8 +72,8 @@ export async function startFailure(
     elapsed_ms: run.upMs,
     ...(port_taken && { port_taken }),
     ...(trouble.kind === "unproven" && { probe: trouble.reason }),
-    stderr: last(ofRun, "stderr"),
-    stdout: last(ofRun, "stdout"),
+    stderr: lastLines(ofRun, "stderr"),
+    stdout: lastLines(ofRun, "stdout"),
   };
   const why = sentence(trouble, probe, port_taken);
   return new Failure(`process "${spec.instance}" did not start: ${why}`, {
@@ -133,14 +133,19 @@ function fixFor(
     if (probe.kind === "none") return "look at its last output";
     return `check that it listens on ${probe.host} port ${probe.port}, or raise health.timeout`;
   }
-  const { exit } = trouble.run;
-  if (exit?.code === NOT_FOUND) return `check that the command exists, as seen from ${spec.cwd}`;
+  return fixForExit(trouble.run.exit, spec.cwd);
+}
+
+/** What to do about a program that ended in this way instead of working. */
+export function fixForExit(exit: ExitStatus | undefined, cwd: string): string {
+  if (exit?.code === NOT_FOUND) return `check that the command exists, as seen from ${cwd}`;
   if (exit?.code === NOT_EXECUTABLE) return "make the command executable (chmod +x)";
   if (exit?.signal === "SIGKILL") return "look whether the machine ran out of memory (dmesg)";
   if (exit?.code === 0) return "let the command stay in the foreground";
-  return `look at its last output, or run the command by hand in ${spec.cwd}`;
+  return `look at its last output, or run the command by hand in ${cwd}`;
 }
 
-function last(lines: OutputLine[], stream: OutputLine["stream"]): string[] {
+/** The last lines of one stream, without the rest. */
+export function lastLines(lines: OutputLine[], stream: OutputLine["stream"]): string[] {
   return lines.filter((line) => line.stream === stream).slice(-LAST_LINES).map(({ line }) => line);
 }

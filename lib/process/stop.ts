@@ -42,10 +42,13 @@ export interface StopSubject {
   readonly id: PidIdentity;
   readonly exited: Promise<ExitStatus>;
   /** Always the newest settings. */
-  settings(): LiveSettings;
-  /** How a hook's command line is started. */
-  hook(command: string): SpawnSpec;
+  settings(): StopSettings;
+  /** How a hook's command line is started; who has no hooks in its settings needs none. */
+  hook?(command: string): SpawnSpec;
 }
+
+/** How to stop it. */
+export type StopSettings = Pick<LiveSettings, "stop_signal" | "graceful_stop" | "lifecycle">;
 
 /** What the ladder found. */
 export interface Descent {
@@ -138,18 +141,18 @@ async function hook(
   stage: Stage,
   limit: number,
 ): Promise<boolean> {
-  const spawn = subject.hook(command);
+  const spawn = subject.hook!(command);
   const error = await runHook(subject.system, haste, { spawn, stage, limit });
   if (error !== undefined) subject.emit("hook_failed", { ...subject.name, hook: name, error });
   return error === undefined;
 }
 
 /** How long a group may take after it was asked to stop. Milliseconds, or Infinity. */
-export function graceOf({ graceful_stop }: LiveSettings): number {
+export function graceOf({ graceful_stop }: StopSettings): number {
   return graceful_stop === "indefinite" ? Infinity : graceful_stop;
 }
 
-function hookLimit(settings: LiveSettings): number {
+function hookLimit(settings: StopSettings): number {
   const grace = graceOf(settings);
   return grace === Infinity ? HOOK_LIMIT : grace;
 }
