@@ -10,11 +10,13 @@ import type { SectionSchema } from "../lib/config/mod.ts";
 import type { Clock } from "../lib/core/clock.ts";
 import type { RpcTable } from "../lib/goridge/rpc.ts";
 import type { System } from "../lib/os/system.ts";
-import type { PoolSpec } from "../lib/pool/types.ts";
 import type { WorkerPool } from "../lib/pool/contract.ts";
 import type { Intake, ReleaseContext } from "../lib/release/intake.ts";
+import type { PoolOrder } from "../lib/release/pools.ts";
 import type { Emit } from "../lib/telemetry/events.ts";
 import type { Metrics } from "../lib/telemetry/metrics.ts";
+
+export type { PoolOrder } from "../lib/release/pools.ts";
 
 /** What an intake is given to live in. */
 export interface PluginHost {
@@ -33,12 +35,6 @@ export interface PluginHost {
    * @throws Failure when it cannot be rendered, or on_init failed with `exit_on_error`
    */
   pool(request: PoolOrder, release: ReleaseContext, signal: AbortSignal): Promise<WorkerPool>;
-}
-
-/** Which pool a plugin wants. */
-export interface PoolOrder extends Pick<PoolSpec, "plugin" | "name" | "settings" | "warmup"> {
-  /** The pool's own command; undefined: that of `server`. */
-  command?: string | string[];
 }
 
 /** A recipe. `name` is the section of the configuration it reads. */

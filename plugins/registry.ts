@@ -4,13 +4,28 @@
  * Invariant: explicit; nothing registers itself by being imported.
  */
 
-import type { SectionSchema } from "../lib/config/mod.ts";
+import type { CompareSection, SectionSchema } from "../lib/config/mod.ts";
+import { coreSections } from "../lib/config/roadrunner/mod.ts";
 import type { Plugin } from "./plugin.ts";
 
 /** All plugins. Forwarding is not one: the core has it always. */
 export const plugins: readonly Plugin[] = [];
 
-/** The configuration sections that plugins read, by name. */
+/** The configuration's sections besides its own keys: those of the core, then those of plugins. */
 export function sections(): Map<string, SectionSchema> {
-  return new Map(plugins.map((plugin) => [plugin.name, plugin.section]));
+  return new Map([
+    ...coreSections,
+    ...plugins.map(({ name, section }): [string, SectionSchema] => [name, section]),
+  ]);
+}
+
+/** How two values of each section are compared. */
+export function comparisons(): Map<string, CompareSection> {
+  const own = coreSections.flatMap(([name, { compare }]): [string, CompareSection][] =>
+    compare === undefined ? [] : [[name, compare]]
+  );
+  const ofPlugins = plugins.map((
+    plugin,
+  ): [string, CompareSection] => [plugin.name, plugin.compare]);
+  return new Map([...own, ...ofPlugins]);
 }

@@ -11,6 +11,7 @@ import { helpOf } from "./commands/help.ts";
 import { logs } from "./commands/logs.ts";
 import { plan } from "./commands/plan.ts";
 import { reload } from "./commands/reload.ts";
+import { reset } from "./commands/reset.ts";
 import { restart } from "./commands/restart.ts";
 import { rollback } from "./commands/rollback.ts";
 import { scale } from "./commands/scale.ts";
@@ -21,14 +22,17 @@ import { status } from "./commands/status.ts";
 import { stop } from "./commands/stop.ts";
 import { validate } from "./commands/validate.ts";
 import { version } from "./commands/version.ts";
+import { workers } from "./commands/workers.ts";
 
 export const COMMANDS: readonly Command[] = [
   serve,
   deploy,
   rollback,
   status,
+  workers,
   stop,
   restart,
+  reset,
   scale,
   shutdown,
   reload,

@@ -13,7 +13,7 @@
 
 import type { Change, Config, Effect, ProcessConfig, ProxyConfig } from "./config.ts";
 
-/** How a plugin compares two values of its section; fields are whole paths. */
+/** How two values of a section differ; a missing one is undefined. Fields are whole paths. */
 export type CompareSection = (old: unknown, next: unknown) => Change[];
 
 /** What cannot change while the daemon runs, and why. */
@@ -117,13 +117,13 @@ function compareSections(
   next: Record<string, unknown>,
   sections: ReadonlyMap<string, CompareSection>,
 ): Change[] {
-  const names = [...new Set([...Object.keys(old), ...Object.keys(next)])];
+  const names = [...new Set([...Object.keys(old), ...Object.keys(next)])]
+    .filter((name) => name !== "service");
   return names.flatMap((name): Change[] => {
     const was = old[name];
     const is = next[name];
-    const both = was !== undefined && is !== undefined;
     const own = sections.get(name);
-    if (both && own !== undefined) return own(was, is);
+    if (own !== undefined) return own(was, is);
     return differences(name, was, is, () => "generation");
   });
 }
@@ -133,7 +133,7 @@ function compareSections(
  *
  * @param whole says which fields are compared as one
  */
-function differences(
+export function differences(
   field: string,
   old: unknown,
   next: unknown,

@@ -115,6 +115,8 @@ export interface ProcessConfig {
   memory?: { limit: number; warn: number; check_interval: number };
   deploy_strategy: "persistent" | "handoff";
   user?: string;
+  /** It came from RoadRunner's `service` section: it runs without a deploy, too. */
+  origin?: "service";
   depends_on: Record<string, "started" | "healthy">;
   /** Lines of output kept in memory for status and errors. */
   output_lines: number;

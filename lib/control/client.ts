@@ -27,6 +27,8 @@ import type {
   LogsQuery,
   Progress,
   ReloadResult,
+  ResetRequest,
+  ResetResult,
   RestartRequest,
   RestartResult,
   RollbackRequest,
@@ -34,6 +36,8 @@ import type {
   ScaleResult,
   Status,
   StopRequest,
+  Workers,
+  WorkersQuery,
 } from "./operations.ts";
 import { reach } from "./reach.ts";
 
@@ -79,6 +83,15 @@ export class ControlClient {
 
   scale(request: ScaleRequest): Promise<ScaleResult> {
     return this.#ask("POST", "scale", request);
+  }
+
+  reset(request: ResetRequest): Promise<ResetResult> {
+    return this.#ask("POST", "reset", request);
+  }
+
+  workers({ plugin }: WorkersQuery): Promise<Workers> {
+    const query = plugin === undefined ? "" : `?plugin=${encodeURIComponent(plugin)}`;
+    return this.#ask("GET", `workers${query}`, undefined, LOOK_TIME);
   }
 
   reload(): Promise<ReloadResult> {

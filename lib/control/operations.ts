@@ -10,8 +10,12 @@ import type { Change } from "../config/config.ts";
 import type { LogRecord } from "../process/log_record.ts";
 import type { ProcessSnapshot } from "../process/types.ts";
 import type { EventRecord } from "../telemetry/events.ts";
+import type { PoolSnapshot, WorkerSnapshot } from "../pool/types.ts";
+import type { IntakeSnapshot } from "../release/intake.ts";
+import type { PoolReset } from "../release/pool_work.ts";
 import type { DeployResult, Progress, ReleaseStatus } from "../release/types.ts";
 
+export type { PoolSnapshot, WorkerSnapshot } from "../pool/types.ts";
 export type { LogRecord } from "../process/log_record.ts";
 export type { DeployResult, Progress, ReleaseState, ReleaseStatus } from "../release/types.ts";
 
@@ -63,6 +67,29 @@ export interface ScaleResult {
   previous: number;
 }
 
+/** `POST /v1/reset` */
+export interface ResetRequest {
+  /** A plugin (`jobs`: all its pools) or a pool (`jobs.mail`); missing: all. */
+  plugin?: string;
+}
+
+export interface ResetResult {
+  status: "success";
+  pools: PoolReset[];
+}
+
+/** `GET /v1/workers?plugin=NAME` */
+export interface WorkersQuery {
+  /** As in reset. */
+  plugin?: string;
+}
+
+/** The live release's pools, and what drains of earlier ones. */
+export interface Workers {
+  pools: PoolSnapshot[];
+  workers: WorkerSnapshot[];
+}
+
 /** `POST /v1/reload`, `POST /v1/plan` (plan changes nothing). */
 export interface ReloadResult {
   status: "success";
@@ -98,6 +125,8 @@ export interface Status {
     holding: boolean;
     waiting: number;
   };
+  /** Everything that takes work in: the proxy, and each worker section. */
+  intakes: IntakeSnapshot[];
   releases: ReleaseStatus[];
   services: { id: string; process: ProcessSnapshot }[];
   singletons: { id: string; process: ProcessSnapshot }[];
@@ -152,6 +181,8 @@ export interface Operations {
   stop(request: StopRequest): Promise<Status>;
   restart(request: RestartRequest): Promise<RestartResult>;
   scale(request: ScaleRequest): Promise<ScaleResult>;
+  reset(request: ResetRequest): Promise<ResetResult>;
+  workers(query: WorkersQuery): Workers;
   reload(): Promise<ReloadResult>;
   plan(): Promise<ReloadResult>;
   /** Resolves when everything is stopped and only this answer is left to send. */

@@ -10,10 +10,12 @@ import type {
   EventsQuery,
   LogsQuery,
   Operations,
+  ResetRequest,
   RestartRequest,
   RollbackRequest,
   ScaleRequest,
   StopRequest,
+  WorkersQuery,
 } from "./operations.ts";
 import type { Fields } from "./request.ts";
 import { progress, records, type StreamHost } from "./stream.ts";
@@ -21,7 +23,7 @@ import { progress, records, type StreamHost } from "./stream.ts";
 /** Most records or lines that can be asked for at once. */
 const MAX_RECORDS = 1_000_000;
 
-/** Most copies of a process. */
+/** Most copies of a process, or workers of a pool. */
 const MAX_COPIES = 1000;
 
 /** What a handler works with. */
@@ -102,6 +104,18 @@ export const ROUTES: readonly Route[] = [
       count: { kind: "count", required: true, max: MAX_COPIES },
     },
     run: ({ operations, input }) => operations.scale(input as ScaleRequest),
+  },
+  {
+    method: "POST",
+    path: "/v1/reset",
+    fields: { plugin: { kind: "text" } },
+    run: ({ operations, input }) => operations.reset(input as ResetRequest),
+  },
+  {
+    method: "GET",
+    path: "/v1/workers",
+    fields: { plugin: { kind: "text" } },
+    run: ({ operations, input }) => operations.workers(input as WorkersQuery),
   },
   {
     method: "POST",

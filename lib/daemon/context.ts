@@ -9,6 +9,7 @@ import type { Clock } from "../core/clock.ts";
 import type { Machine } from "../os/system.ts";
 import type { Output } from "../process/output.ts";
 import type { Fleet } from "../release/fleet.ts";
+import type { Rebinding } from "../release/intake.ts";
 import type { ForwardIntake } from "../release/forward_intake.ts";
 import type { Emit } from "../telemetry/events.ts";
 import type { Journal } from "../telemetry/journal.ts";
@@ -16,6 +17,13 @@ import type { Paths } from "./paths.ts";
 import type { Restore } from "./restore.ts";
 import type { ServiceManager } from "./service_manager.ts";
 import type { Turn } from "./turn.ts";
+
+/** Something that follows the configuration with an address or other live settings. */
+export interface Addressed {
+  /** As {@linkcode Intake.rebind}. @throws Failure */
+  rebind(next: Config): Rebinding | undefined;
+  configure(next: Config): void;
+}
 
 /** One running daemon. */
 export interface Context {
@@ -27,6 +35,8 @@ export interface Context {
   readonly paths: Paths;
   readonly fleet: Fleet;
   readonly proxy: ForwardIntake;
+  /** Everything that listens on an address of the configuration, intakes and others. */
+  readonly addresses: () => readonly Addressed[];
   readonly turn: Turn;
   readonly manager: ServiceManager;
   readonly restore: Restore;

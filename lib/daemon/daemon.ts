@@ -125,7 +125,14 @@ export async function runDaemon(options: ServeOptions): Promise<ExitCode> {
     const proxy = new ForwardIntake(config, machine, emit);
     const history = new History(join(paths.state_dir, "state.json"), config.application);
     const remembered = history.read();
-    const fleet = new Fleet(ground, [proxy], new Standing(ground), history, remembered, config);
+    const fleet = new Fleet(
+      ground,
+      [proxy],
+      new Standing(ground),
+      history,
+      remembered,
+      config,
+    );
     teardown.add("retention", () => fleet.close());
     fleet.retain();
     const context: Context = {
@@ -137,6 +144,7 @@ export async function runDaemon(options: ServeOptions): Promise<ExitCode> {
       paths,
       fleet,
       proxy,
+      addresses: () => fleet.intakes,
       manager,
       turn: new Turn(clock, () => manager.live(fleet.active?.release_id ?? null)),
       restore: restoration({ clock, emit }, () => context),
@@ -288,13 +296,15 @@ async function reopenLogs({ output, emit }: Context, log: Log): Promise<void> {
   }
 }
 
-function readiness({ paths, proxy, fleet }: Context): Ready {
-  const { state, address } = proxy.snapshot();
+function readiness({ paths, fleet }: Context): Ready {
+  const addresses = fleet.intakes.map((intake) => intake.snapshot())
+    .filter(({ state, address }) => state === "open" && address !== "")
+    .map(({ address }) => address);
   return {
     ready: true,
     pid: Deno.pid,
     socket: paths.socket,
-    addresses: state === "open" ? [address] : [],
+    addresses,
     active_release_id: fleet.active?.release_id ?? null,
   };
 }

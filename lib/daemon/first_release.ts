@@ -1,11 +1,14 @@
 /**
- * What is live when the daemon comes up: the release asked for, else the one remembered, else none.
+ * What is live when the daemon comes up: the release asked for, else the one remembered, else the
+ * worker pools in the directory of the configuration, else nothing.
  *
  * Invariant: what a dead daemon left running is stopped once something is live in its place, or at
  * once when nothing will be.
  */
 
 import { deploy, type Order, type Tell } from "../release/deploy.ts";
+import type { Config } from "../config/config.ts";
+import { hasInitial, INITIAL, INITIAL_LINEAGE } from "../release/initial.ts";
 import { checkReleaseId } from "../release/release_id.ts";
 import type { ReleaseRecord } from "../release/types.ts";
 import type { Context } from "./context.ts";
@@ -17,7 +20,7 @@ const UNTOLD: Tell = () => {};
 /**
  * @param asked the release of the command line
  * @param remembered the release that was live when the daemon before this one ended
- * @throws Failure when the release asked for cannot be made live
+ * @throws Failure when the release asked for, or generation `initial`, cannot be made live
  */
 export async function firstRelease(
   context: Context,
@@ -30,7 +33,15 @@ export async function firstRelease(
     if (release_id !== undefined) checkReleaseId(release_id, "--release-id");
     await goLive(context, { kind: "deploy", release_path, release_id, revision });
   } else if (remembered !== null) await context.restore.run(remembered);
+  else if (hasInitial(context.config)) await goLive(context, initialTarget(context.config));
   void orphans.clear();
+}
+
+/** Generation `initial`, as a target. */
+export function initialTarget(config: Config): Omit<Order, "config" | "adopt"> {
+  const lineage = INITIAL_LINEAGE;
+  const [release_id, revision] = [INITIAL, INITIAL];
+  return { kind: "initial", release_path: config.dir, release_id, revision, lineage };
 }
 
 /** The restoration of this daemon; `context` is asked late, because it holds the restoration. */

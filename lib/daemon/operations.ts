@@ -16,6 +16,8 @@ import type {
   Operations,
   Progress,
   ReloadResult,
+  ResetRequest,
+  ResetResult,
   RestartRequest,
   RestartResult,
   RollbackRequest,
@@ -23,10 +25,13 @@ import type {
   ScaleResult,
   Status,
   StopRequest,
+  Workers,
+  WorkersQuery,
 } from "../control/operations.ts";
 import { idOf } from "../process/spool.ts";
 import type { Tell } from "../release/deploy.ts";
 import { releaseDirectory } from "../release/fleet.ts";
+import { poolsShown, resetPools } from "../release/pool_work.ts";
 import { checkReleaseId } from "../release/release_id.ts";
 import { restart, scale } from "../release/restart.ts";
 import { stopRelease } from "../release/stop_release.ts";
@@ -114,6 +119,22 @@ export function operations(context: Context, shutdown: (why: string) => Promise<
         (signal) => scale(fleet, name, count, signal),
       );
       return { status: "success", name, count, previous };
+    },
+
+    async reset({ plugin }: ResetRequest): Promise<ResetResult> {
+      const pools = await turn.run(
+        `reset ${plugin ?? ""}`.trim(),
+        (signal) => resetPools(fleet, plugin, signal),
+      );
+      return { status: "success", pools };
+    },
+
+    workers({ plugin }: WorkersQuery): Workers {
+      const pools = poolsShown(fleet, plugin);
+      return {
+        pools: pools.map((pool) => pool.snapshot()),
+        workers: pools.flatMap((pool) => pool.workers()),
+      };
     },
 
     reload(): Promise<ReloadResult> {

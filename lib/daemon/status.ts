@@ -26,9 +26,7 @@ export function status(context: Context): Status {
   const releases = fleet.releases.map((release) => {
     const its = release.status();
     // The leases of what drains are the release's own; the live one's are still the gate's.
-    return release === fleet.active
-      ? { ...its, leases: its.leases + context.proxy.gate.held }
-      : its;
+    return release === fleet.active ? { ...its, leases: its.leases + heldLive(context) } : its;
   });
   const { socket, mode, owner, group } = config.control;
   return {
@@ -50,6 +48,8 @@ export function status(context: Context): Status {
       ...(group === undefined ? {} : { group }),
     },
     ...proxyStatus(context),
+    intakes: fleet.intakes.map((intake) => intake.snapshot())
+      .filter(({ address, state }) => address !== "" || state !== "closed"),
     releases,
     services: fleet.standing.status("service"),
     singletons: fleet.standing.status("singleton"),
@@ -59,6 +59,12 @@ export function status(context: Context): Status {
     ...(context.restore.status === undefined ? {} : { restore: context.restore.status }),
     counters: context.counters(),
   };
+}
+
+/** Work that the live release holds. */
+function heldLive({ proxy, fleet }: Context): number {
+  const busy = fleet.active?.pools.reduce((sum, pool) => sum + pool.snapshot().busy, 0) ?? 0;
+  return proxy.gate.held + busy;
 }
 
 function proxyStatus({ proxy, config }: Context): Pick<Status, "proxy"> {

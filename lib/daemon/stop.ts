@@ -9,6 +9,8 @@
 import type { ProcessConfig } from "../config/config.ts";
 import { Failure } from "../core/failure.ts";
 import type { StopOptions } from "../process/types.ts";
+import type { Fleet } from "../release/fleet.ts";
+import type { Release } from "../release/release.ts";
 import { dropGenerations, retirementOf } from "../release/retire.ts";
 import type { Context } from "./context.ts";
 
@@ -20,12 +22,14 @@ export function stopping(): Failure {
 }
 
 /** Takes no more work in and finishes what is held. */
-export async function drainIntakes({ fleet, config, emit }: Context): Promise<void> {
-  const budget = config.proxy?.drain_timeout ?? 0;
-  const drained = await Promise.all(fleet.intakes.map((intake) => intake.drain(budget)));
+export async function drainIntakes({ fleet, emit }: Context): Promise<void> {
+  const budgets = fleet.intakes.map((intake) => intake.drainBudget());
+  const drained = await Promise.all(
+    fleet.intakes.map((intake, index) => intake.drain(budgets[index])),
+  );
   const cut = drained.reduce((sum, one) => sum + one.cut, 0);
   if (cut > 0) {
-    emit("drain_cut", { connections: cut, budget_ms: budget });
+    emit("drain_cut", { connections: cut, budget_ms: Math.max(...budgets) });
   }
 }
 
@@ -45,21 +49,35 @@ export async function stopProcesses(context: Context): Promise<string[]> {
   }
   const stop = (which: (config: ProcessConfig) => boolean) =>
     Promise.all(releases.map((release) => release.stop(which, hasteOf(context))));
+  for (const pool of releases.flatMap((release) => release.pools)) {
+    const { within } = hasteOf(context);
+    if (within !== undefined) pool.hurry(within);
+  }
+  const [stopped, dropped] = await Promise.all([
+    stop((process) => process.policy !== "service"),
+    Promise.all(releases.map((release) => endGenerations(fleet, release))),
+  ]);
   const left = [
-    ...await stop((process) => process.policy !== "service"),
+    ...stopped,
     await fleet.standing.stop(hasteOf(context), "singleton"),
     ...await stop((process) => process.policy === "service"),
     await fleet.standing.stop(hasteOf(context), "service"),
   ];
   const errors = left.filter((failure) => failure !== undefined).map((failure) => failure.message);
+  errors.push(...dropped.flat());
   for (const release of releases) {
-    const retirement = retirementOf(release);
-    // Whoever was on its way out drops its generations and saves the history at its end.
-    if (retirement !== undefined) await retirement;
-    else errors.push(...await dropGenerations(fleet, release));
+    // Whoever was on its way out saves the history at its end.
+    await retirementOf(release);
     release.become("stopped");
   }
   return errors;
+}
+
+/** What the intakes built for a release; whoever is on its way out takes it apart itself. */
+function endGenerations(fleet: Fleet, release: Release): Promise<string[]> {
+  return retirementOf(release) === undefined
+    ? dropGenerations(fleet, release)
+    : Promise.resolve([]);
 }
 
 /**
@@ -82,13 +100,14 @@ export async function endLeftovers(context: Context): Promise<void> {
  * kills at once.
  */
 export function hurry(context: Context, ms: number): void {
-  const { fleet, proxy, clock } = context;
+  const { fleet, clock } = context;
   context.hurried = clock.now() + ms;
-  clock.timer(ms, () => proxy.cut());
+  clock.timer(ms, () => fleet.intakes.forEach((intake) => intake.cut()));
   const slots = [...fleet.standing.slots, ...fleet.releases.flatMap((release) => release.slots)];
   for (const slot of slots) slot.process.hurry(ms);
   for (const release of fleet.releases) {
     for (const draining of release.drainings) draining.within(ms);
+    for (const pool of release.pools) pool.hurry(ms);
   }
 }
 

@@ -13,13 +13,17 @@
  * Invariant: a failure before the swap changes nothing, neither configuration nor release.
  */
 
-import { compare } from "../config/mod.ts";
+import { compare, type CompareSection } from "../config/mod.ts";
 import type { Change, Config } from "../config/config.ts";
 import { Exit, Failure, messageOf } from "../core/failure.ts";
+import { sections } from "../../plugins/registry.ts";
 import { deploy, type Deployed, type Order, type Tell } from "../release/deploy.ts";
 import { standingProcesses } from "../release/fleet.ts";
+import { hasInitial, isInitial } from "../release/initial.ts";
+import type { Rebinding } from "../release/intake.ts";
 import { ofRelease } from "../release/release.ts";
 import type { Context } from "./context.ts";
+import { initialTarget } from "./first_release.ts";
 
 /** A release to make live; undefined: only what the configuration asks for. */
 export type Target = Omit<Order, "config" | "adopt" | "replace">;
@@ -35,7 +39,7 @@ export interface Transition {
 /** The configuration as it is on disk now, and how it differs. @throws Failure when it is bad. */
 export async function planned(context: Context): Promise<{ next: Config; changes: Change[] }> {
   const next = await context.read();
-  return { next, changes: compare(context.config, next) };
+  return { next, changes: compare(context.config, next, comparers()) };
 }
 
 /** @throws Failure; nothing has changed then. */
@@ -47,13 +51,13 @@ export async function transition(
 ): Promise<Transition> {
   const { next, changes } = await planned(context);
   refuse(changes);
-  const { fleet, proxy } = context;
+  const { fleet } = context;
   const touched = touchedProcesses(changes);
   const standing = new Set(
     standingProcesses(next).map((one) => one.id).filter((id) => touched.has(id)),
   );
-  const rebinding = proxy.rebind(next);
-  const adopt = () => adoptConfig(context, next, changes, () => rebinding?.commit());
+  const rebinding = rebindAll(context, next);
+  const adopt = () => adoptConfig(context, next, changes, () => rebinding.commit());
   const goal = target ?? currentAgain(context, next, changes);
   try {
     if (goal !== undefined) {
@@ -62,7 +66,7 @@ export async function transition(
       return { changes, deployed, errors: deployed.result.errors };
     }
   } catch (error) {
-    rebinding?.undo();
+    rebinding.undo();
     throw error;
   }
   adopt();
@@ -70,6 +74,31 @@ export async function transition(
   const unsaved = await fleet.save();
   if (unsaved !== undefined) errors.push(unsaved.message);
   return { changes, errors };
+}
+
+/** How the sections of plugins and of RoadRunner compare, by name. */
+function comparers(): Map<string, CompareSection> {
+  return new Map(
+    [...sections()].flatMap(([name, { compare }]) =>
+      compare === undefined ? [] : [[name, compare]]
+    ),
+  );
+}
+
+/** Binds every address that changes. @throws Failure; nothing is bound then */
+function rebindAll({ addresses }: Context, next: Config): Rebinding {
+  const all: Rebinding[] = [];
+  const undo = () => all.forEach((one) => one.undo());
+  try {
+    for (const one of addresses()) {
+      const rebinding = one.rebind(next);
+      if (rebinding !== undefined) all.push(rebinding);
+    }
+  } catch (error) {
+    undo();
+    throw error;
+  }
+  return { commit: () => all.forEach((one) => one.commit()), undo };
 }
 
 /** @throws Failure naming every field that cannot change while the daemon runs. */
@@ -99,15 +128,21 @@ function currentAgain(
   changes: readonly Change[],
 ): Target | undefined {
   const active = fleet.active;
-  if (active === undefined) return undefined;
+  if (active === undefined) {
+    const isFirst = fleet.releases.length === 0 && !hasInitial(config);
+    return isFirst && hasInitial(next) ? initialTarget(next) : undefined;
+  }
+  const initial = isInitial(active.record);
   // What belongs to a release now, or is going to; the daemon's own processes are replaced alone.
   const concerned = new Set(
-    [...config.processes, ...next.processes].filter(ofRelease).map((one) => one.id),
+    [...config.processes, ...next.processes]
+      .filter((one) => initial ? one.origin === "service" : ofRelease(one)).map((one) => one.id),
   );
   const needed = changes.some(({ process, effect }) =>
     effect === "generation" && (process === undefined || concerned.has(process))
   );
   if (!needed) return undefined;
+  if (initial) return initialTarget(next);
   const { release_path, revision, lineage } = active.record;
   return { kind: "reload", release_path, release_id: lineage, revision, lineage };
 }
@@ -120,7 +155,7 @@ function adoptConfig(
   rebind: () => void,
 ): void {
   const { fleet } = context;
-  const longer = drainBudget(next) - drainBudget(context.config);
+  const before = fleet.intakes.map((intake) => intake.drainBudget());
   context.config = next;
   fleet.config = next;
   for (const { field, process } of changes) {
@@ -128,13 +163,15 @@ function adoptConfig(
     if (process !== undefined && fields.includes(field)) fleet.forgetCount(process);
   }
   rebind();
-  context.proxy.configure(next);
+  for (const one of context.addresses()) one.configure(next);
   fleet.standing.update(next);
   for (const release of fleet.releases) {
     if (release.state === "stopped") continue;
     release.update(next);
-    if (longer === 0) continue;
-    for (const draining of release.drainings) draining.extend(longer);
+    for (const [index, draining] of release.drainings.entries()) {
+      const longer = fleet.intakes[index].drainBudget() - before[index];
+      if (longer !== 0) draining.extend(longer);
+    }
   }
   fleet.retain();
   if (changes.length > 0) {
@@ -143,10 +180,6 @@ function adoptConfig(
     });
   }
   for (const message of next.warnings) context.emit("config_warning", { message });
-}
-
-function drainBudget(config: Config): number {
-  return config.proxy?.drain_timeout ?? 0;
 }
 
 /** Services and singletons whose own definition changed while the release stays. */

@@ -18,6 +18,7 @@ import { inSeconds } from "../core/duration.ts";
 import { Failure, messageOf } from "../core/failure.ts";
 import type { StartReason } from "../process/types.ts";
 import type { Fleet } from "./fleet.ts";
+import type { Intake } from "./intake.ts";
 import type { Order, Tell } from "./order.ts";
 import { ofRelease, type Release, STAY } from "./release.ts";
 import type { Slot } from "./slot.ts";
@@ -104,12 +105,12 @@ async function prove(
 ): Promise<unknown[]> {
   const failed = new AbortController();
   const either = AbortSignal.any([signal, failed.signal]);
-  const built = fleet.intakes.map(async (intake) => await intake.build(release, either));
+  let built: Promise<unknown>[] = [];
   try {
-    const [generations] = await Promise.all([
-      Promise.all(built),
-      start(release, services, order, tell, either),
-    ]);
+    await start(release, services, order, tell, either);
+    // Workers come last: they may need every program beside them.
+    built = fleet.intakes.map((intake) => buildOne(fleet, intake, release, tell, either));
+    const generations = await Promise.all(built);
     signal.throwIfAborted();
     release.checkAlive();
     return generations;
@@ -118,6 +119,23 @@ async function prove(
     await dropAll(fleet, await Promise.allSettled(built));
     throw error;
   }
+}
+
+async function buildOne(
+  { ground: { clock } }: Fleet,
+  // deno-lint-ignore no-explicit-any -- as in Fleet
+  intake: Intake<any>,
+  release: Release,
+  tell: Tell,
+  signal: AbortSignal,
+): Promise<unknown> {
+  const began = clock.now();
+  const generation = await intake.build(release, signal);
+  for (const pool of intake.pools(generation)) {
+    const took = inSeconds(clock.now() - began);
+    tell("proving", `${pool.name}: ${pool.alive} workers are ready (${took})`);
+  }
+  return generation;
 }
 
 async function dropAll(fleet: Fleet, built: PromiseSettledResult<unknown>[]): Promise<void> {
@@ -169,7 +187,7 @@ function beginService(slot: Slot, reason: StartReason, signal: AbortSignal) {
 
 /** Why the programs of an order are started, as status tells it. */
 export function reasonOf({ kind }: Order): StartReason {
-  return kind === "rollback" ? "deploy" : kind;
+  return kind === "rollback" || kind === "initial" ? "deploy" : kind;
 }
 
 /** Stops what was started. What outlives SIGKILL is reported by its own event. */

@@ -20,6 +20,7 @@ import { Failure, messageOf } from "../core/failure.ts";
 import type { Draining } from "../core/gate.ts";
 import { build, type Built, reasonOf } from "./build.ts";
 import { type Fleet, releaseDirectory, standingProcesses } from "./fleet.ts";
+import { initialConfig } from "./initial.ts";
 import type { Order, Tell } from "./order.ts";
 import type { Release } from "./release.ts";
 import { releaseIdFor } from "./release_id.ts";
@@ -38,20 +39,23 @@ export interface Deployed {
 /** @throws Failure; the old release then serves on as if nothing had been. */
 export async function deploy(
   fleet: Fleet,
-  order: Order,
+  asked: Order,
   teller: Tell,
   signal: AbortSignal,
 ): Promise<Deployed> {
   const { clock, emit } = fleet.ground;
   const began = clock.now();
+  const order = asked.kind === "initial"
+    ? { ...asked, config: initialConfig(asked.config) }
+    : asked;
   const path = releaseDirectory(order.release_path);
-  const asked = order.release_id ?? releaseIdFor(order.revision, clock.wall());
-  const id = fleet.unusedId(asked);
+  const name = order.release_id ?? releaseIdFor(order.revision, clock.wall());
+  const id = fleet.unusedId(name);
   const release = fleet.make({
     release_id: id,
     lineage: order.lineage ?? id,
     release_path: path,
-    revision: order.revision ?? asked,
+    revision: order.revision ?? name,
     state: "starting",
     started_at: stamp(clock.wall()),
   }, order.config);
@@ -87,7 +91,7 @@ export async function deploy(
   const previous = fleet.active;
   const switching = clock.now();
   const drainings = fleet.intakes.map((intake, index) => intake.swap(built.generations[index]));
-  release.generations = built.generations;
+  release.take(fleet.intakes, built.generations);
   release.become("active");
   fleet.active = release;
   fleet.wanted = undefined;

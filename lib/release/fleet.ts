@@ -7,10 +7,12 @@
  */
 
 import type { Config, ProcessConfig } from "../config/config.ts";
+import { configuredPools } from "../config/roadrunner/pools.ts";
 import { stamp, type Timer } from "../core/clock.ts";
 import { Exit, Failure, messageOf } from "../core/failure.ts";
 import type { Ground } from "./ground.ts";
 import type { History, Remembered } from "./history.ts";
+import { isInitial } from "./initial.ts";
 import type { Intake } from "./intake.ts";
 import { ofRelease, Release } from "./release.ts";
 import type { Slot } from "./slot.ts";
@@ -43,8 +45,12 @@ export class Fleet {
     remembered: Remembered,
     public config: Config,
   ) {
+    const pools = configuredPools(config).map(({ name, settings }) => ({
+      id: name,
+      replicas: settings.num_workers,
+    }));
     for (const [id, count] of Object.entries(remembered.scale)) {
-      const process = config.processes.find((one) => one.id === id);
+      const process = [...config.processes, ...pools].find((one) => one.id === id);
       if (process !== undefined) this.setCount(process, count);
     }
     const { live, releases } = remembered;
@@ -75,8 +81,14 @@ export class Fleet {
     return scalable && override?.configured === replicas ? override.count : replicas;
   }
 
+  /** How many workers a pool has: what `scale` said, as long as the configured number is the same. */
+  poolCount(pool: string, configured: number): number {
+    const override = this.#scale.get(pool);
+    return override?.configured === configured ? override.count : configured;
+  }
+
   /** Overrides a replica count; the configured count takes the override away. */
-  setCount({ id, replicas }: ProcessConfig, count: number): void {
+  setCount({ id, replicas }: Pick<ProcessConfig, "id" | "replicas">, count: number): void {
     if (count === replicas) this.#scale.delete(id);
     else this.#scale.set(id, { count, configured: replicas });
   }
@@ -147,8 +159,8 @@ export class Fleet {
     }
     const current = this.active ?? this.releases.find((one) => one.release_id === this.wanted);
     const lineage = current?.record.lineage;
-    const target = this.releases.findLast((one) =>
-      one.record.activated_at !== undefined && one.record.lineage !== lineage
+    const target = this.releases.findLast(({ record }) =>
+      record.activated_at !== undefined && record.lineage !== lineage && !isInitial(record)
     );
     if (target !== undefined) return target;
     throw new Failure("there is no earlier release to go back to", {
@@ -167,7 +179,7 @@ export class Fleet {
     let next: number | undefined;
     for (const [position, release] of stopped.entries()) {
       const left = max_age === 0 ? 1 : stoppedAt(release) + max_age - now;
-      if (position < keep && left > 0) {
+      if (position < keep && left > 0 && !isInitial(release.record)) {
         if (max_age > 0) next = Math.min(next ?? left, left);
         continue;
       }
@@ -183,8 +195,10 @@ export class Fleet {
 
   /** Writes the history. @returns the failure, which is also an event; never throws. */
   async save(): Promise<Failure | undefined> {
-    const listed = this.releases.filter((one) => one.record.activated_at !== undefined);
-    const live = this.active ?? this.releases.find((one) => one.release_id === this.wanted);
+    const listed = this.releases.filter(({ record }) =>
+      record.activated_at !== undefined && !isInitial(record)
+    );
+    const live = this.#deployed ?? this.releases.find((one) => one.release_id === this.wanted);
     const remembered: Remembered = {
       live: live?.record ?? null,
       releases: listed.map((one) => one.record),
@@ -200,6 +214,11 @@ export class Fleet {
       });
       return error instanceof Failure ? error : new Failure(messageOf(error), { cause: error });
     }
+  }
+
+  /** The live release, unless it is what runs without a deploy. */
+  get #deployed(): Release | undefined {
+    return this.active === undefined || isInitial(this.active.record) ? undefined : this.active;
   }
 
   /** Ends the retention timer. */

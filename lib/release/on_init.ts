@@ -14,7 +14,7 @@
  */
 
 import type { OnInitConfig } from "../config/roadrunner/server.ts";
-import { abortable } from "../core/clock.ts";
+
 import { formatDuration } from "../core/duration.ts";
 import { Failure, messageOf } from "../core/failure.ts";
 import { Haste } from "../process/haste.ts";

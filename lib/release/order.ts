@@ -9,7 +9,8 @@ import type { Progress } from "./types.ts";
 
 /** What shall be live. */
 export interface Order {
-  kind: "deploy" | "rollback" | "reload" | "restore";
+  /** `initial`: the worker pools before any deploy, from the directory of the configuration. */
+  kind: "deploy" | "rollback" | "reload" | "restore" | "initial";
   release_path: string;
   release_id?: string;
   revision?: string;

@@ -8,11 +8,13 @@
  * Invariant: when a new copy cannot be proven, the old one stays as it was.
  */
 
-import type { ProcessConfig } from "../config/config.ts";
+import type { Config, ProcessConfig } from "../config/config.ts";
+import { configuredPools } from "../config/roadrunner/pools.ts";
 import { Failure } from "../core/failure.ts";
 import type { Draining } from "../core/gate.ts";
 import type { StartReason } from "../process/types.ts";
 import type { Fleet } from "./fleet.ts";
+import { scalePool } from "./pool_work.ts";
 import { type Release, STAY } from "./release.ts";
 import { hasFixedPort, type Slot, stopFailure } from "./slot.ts";
 
@@ -60,9 +62,9 @@ export async function restart(
 }
 
 /**
- * Runs `count` copies of a process of the live release.
+ * Runs `count` copies of a process, or workers of a pool, of the live release.
  * @returns how many there were
- * @throws Failure when the process cannot have several, or a new copy does not come up (copies that
+ * @throws Failure when there is no such thing, the process cannot have several, or a new copy does not come up (copies that
  *   came up stay)
  */
 export async function scale(
@@ -73,8 +75,11 @@ export async function scale(
 ): Promise<number> {
   const process = fleet.config.processes.find((one) => one.id === name);
   if (process === undefined) {
-    const known = fleet.config.processes.map((one) => one.id).join(", ");
-    throw new Failure(`there is no process "${name}" to scale`, { fix: `processes: ${known}` });
+    const workers = await scalePool(fleet, name, count, signal);
+    if (workers !== undefined) return workers;
+    throw new Failure(`there is no process or worker pool "${name}" to scale`, {
+      fix: scalable(fleet.config),
+    });
   }
   checkScalable(process, count);
   const release = fleet.active;
@@ -84,6 +89,16 @@ export async function scale(
   const unsaved = await fleet.save();
   if (unsaved !== undefined) throw unsaved;
   return previous;
+}
+
+/** What can be scaled, for people. */
+function scalable(config: Config): string {
+  const kinds = {
+    processes: config.processes.map(({ id }) => id),
+    pools: configuredPools(config).map(({ name }) => name),
+  };
+  return Object.entries(kinds).filter(([, names]) => names.length > 0)
+    .map(([kind, names]) => `${kind}: ${names.join(", ")}`).join("; ");
 }
 
 function checkScalable(process: ProcessConfig, count: number): void {

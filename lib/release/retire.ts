@@ -2,8 +2,8 @@
  * The way out of a release: drain, then stop, then drop.
  *
  * Order: companions that need no drain stop at once; when the last lease is back (or the budget is
- * used up and the rest is cut) the proxied processes and the other companions stop; handoff services
- * stop last, so that nothing loses its broker while it finishes.
+ * used up and the rest is cut) the proxied processes, the workers and the other companions stop;
+ * handoff services stop last, so that nothing loses its broker while it finishes.
  *
  * Invariant: one retirement per release; a second caller joins the first. It never throws: what goes
  * wrong is an event, and the release ends as stopped with the survivors named.
@@ -14,9 +14,6 @@ import type { Draining } from "../core/gate.ts";
 import { messageOf } from "../core/failure.ts";
 import type { Fleet } from "./fleet.ts";
 import type { Release } from "./release.ts";
-
-/** Budget of a drain when the configuration has no proxy section: nothing is forwarded, no leases. */
-const NO_PROXY_DRAIN = 0;
 
 const isHandoff = (process: ProcessConfig) => process.policy === "service";
 
@@ -58,17 +55,21 @@ export async function dropGenerations(fleet: Fleet, release: Release): Promise<s
 async function drainAndStop(fleet: Fleet, release: Release, drainings: Draining[]): Promise<void> {
   const { clock, emit } = fleet.ground;
   const began = clock.now();
-  const budget = fleet.config.proxy?.drain_timeout ?? NO_PROXY_DRAIN;
+  const budgets = fleet.intakes.map((intake) => intake.drainBudget());
   const errors: string[] = [];
   release.drainings = drainings;
   release.become("draining");
   release.quiesce();
   release.update(fleet.config);
   const leases = drainings.reduce((sum, draining) => sum + draining.held, 0);
-  emit("release_draining", { release: release.release_id, leases, budget_ms: budget });
+  emit("release_draining", {
+    release: release.release_id,
+    leases,
+    budget_ms: Math.max(...budgets),
+  });
   const early = release.stop((process) => process.non_blocking_drain);
 
-  for (const draining of drainings) draining.within(budget);
+  for (const [index, draining] of drainings.entries()) draining.within(budgets[index]);
   await Promise.all(drainings.map((draining) => draining.idle));
   const cut = drainings.reduce((sum, draining) => sum + draining.wasCut, 0);
   emit("release_drained", {
@@ -79,12 +80,13 @@ async function drainAndStop(fleet: Fleet, release: Release, drainings: Draining[
 
   release.become("stopping");
   const rest = release.stop((process) => !isHandoff(process) && !process.non_blocking_drain);
+  const dropped = dropGenerations(fleet, release);
   for (const left of await Promise.all([early, rest])) {
     if (left !== undefined) errors.push(left.message);
   }
+  errors.push(...await dropped);
   const left = await release.stop(isHandoff);
   if (left !== undefined) errors.push(left.message);
-  errors.push(...await dropGenerations(fleet, release));
   release.become("stopped");
   release.clear();
   emit("release_stopped", {

@@ -5,6 +5,7 @@
  * Invariant: types only.
  */
 
+import type { PoolSnapshot } from "../pool/types.ts";
 import type { ProcessSnapshot } from "../process/types.ts";
 
 /** Where a release is in its life. */
@@ -36,6 +37,7 @@ export interface ReleaseStatus extends Omit<ReleaseRecord, "lineage"> {
   drain_left_ms?: number;
   ports: Record<string, number>;
   processes: ProcessSnapshot[];
+  pools: PoolSnapshot[];
 }
 
 /** A step of a deploy as it happens. */

@@ -1,4 +1,4 @@
-/** `scale`: more or fewer copies of a process. */
+/** `scale`: more or fewer copies of a process, or workers of a pool. */
 
 import { Exit, Failure } from "../../core/failure.ts";
 import { CLIENT_EXITS, type Command } from "../command.ts";
@@ -6,20 +6,20 @@ import { harmless } from "../render/paint.ts";
 
 export const scale: Command = {
   name: "scale",
-  about: "run another number of copies of a process, until the configuration says another",
+  about: "run another number of copies or workers, until the configuration says another",
   arguments: [
-    { name: "NAME", about: "the process" },
-    { name: "COUNT", about: "how many copies, from 0 up" },
+    { name: "NAME", about: "the process, or the worker pool (http, jobs.mail)" },
+    { name: "COUNT", about: "how many; processes may have 0" },
   ],
   options: [],
   exits: {
     ...CLIENT_EXITS,
-    [Exit.failed]: "the copies did not come up",
+    [Exit.failed]: "they did not come up",
   },
-  examples: ["supervisor scale worker 4"],
+  examples: ["supervisor scale worker 4", "supervisor scale http 8"],
   async run({ arguments: [name, count], out, client }) {
     if (!/^\d{1,4}$/.test(count)) {
-      throw new Failure(`scale needs a whole number of copies, not "${count}"`, {
+      throw new Failure(`scale needs a whole number, not "${count}"`, {
         exit: Exit.usage,
         fix: `for example: supervisor scale ${name} 2`,
       });

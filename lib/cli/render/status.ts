@@ -11,6 +11,7 @@ import type { ProcessSnapshot, ProcessState } from "../../process/types.ts";
 import { count, span, took } from "./amount.ts";
 import { harmless, type Paint, type Style } from "./paint.ts";
 import { type Cell, table } from "./table.ts";
+import { poolsText } from "./workers.ts";
 
 const PROCESS_STYLES: Partial<Record<ProcessState, Style>> = {
   running: "green",
@@ -33,6 +34,8 @@ export function statusText(status: Status, now: number, paint: Paint): string {
   const parts = [head(status, now, paint)];
   if (status.releases.length > 0) parts.push(releases(status.releases, now, paint));
   else parts.push("no release yet: supervisor deploy --release-path DIR\n");
+  const pools = status.releases.flatMap((release) => release.pools);
+  if (pools.length > 0) parts.push(poolsText(pools, paint));
   const processes = processRows(status, now);
   if (processes.length > 0) {
     const headings = [
@@ -71,6 +74,13 @@ function head(status: Status, now: number, paint: Paint): string {
     ];
     if (holding) load.push(paint("yellow", `holding ${count(waiting, "request")}`));
     lines.push(`proxy ${address}  ${load.join(", ")}`);
+  }
+  for (const { name, address, connections, requests } of status.intakes) {
+    if (name === "proxy") continue;
+    const load = [connections, requests].every((one) => one !== undefined)
+      ? `  ${count(connections!, "connection")}, ${count(requests!, "request")}`
+      : "";
+    lines.push(`${harmless(name)} ${harmless(address)}${load}`);
   }
   return `${[...lines, ...notes(status, now, paint)].join("\n")}\n`;
 }

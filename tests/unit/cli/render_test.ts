@@ -115,6 +115,7 @@ const BUSY: Status = {
       leases: 3,
       drain_left_ms: 48_000,
       ports: {},
+      pools: [],
       processes: [process({ pid: 5001, port: 18182, uptime_ms: 9_000_000, rss_bytes: 83_886_080 })],
     },
     {
@@ -128,6 +129,7 @@ const BUSY: Status = {
       connections: { http: 1, websocket: 0 },
       leases: 1,
       ports: {},
+      pools: [],
       processes: [
         process({ pid: 5002, port: 18183, uptime_ms: 14_000, healthy: false, memory_restarts: 2 }),
         process({

@@ -38,6 +38,7 @@ export const STATUS: Status = {
   log_dir: "/var/log/supervisor/shop",
   active_release_id: null,
   control: { path: "/run/supervisor/shop/control.sock", mode: "600" },
+  intakes: [],
   releases: [],
   services: [],
   singletons: [],
@@ -97,6 +98,17 @@ export class FakeOperations implements Operations {
   scale: Operations["scale"] = (request) => {
     this.#note("scale", request);
     return Promise.resolve({ status: "success", ...request, previous: 1 });
+  };
+  reset: Operations["reset"] = (request) => {
+    this.#note("reset", request);
+    return Promise.resolve({
+      status: "success",
+      pools: [{ pool: "http", replaced: 4, ms: 20 }],
+    });
+  };
+  workers: Operations["workers"] = (query) => {
+    this.#note("workers", query);
+    return { pools: [], workers: [] };
   };
   reload: Operations["reload"] = () =>
     Promise.resolve({ status: "success", changes: [], warnings: [], errors: [] });

@@ -47,10 +47,6 @@ export class FakeProxy {
   configure(config: Config): void {
     this.configured = config;
   }
-
-  cut(): void {
-    this.log.push("cut");
-  }
 }
 
 function addressOf({ proxy }: Config): string {
@@ -88,6 +84,7 @@ export class Daemon implements Disposable {
       emit: ground.emit,
       fleet,
       proxy: this.proxy,
+      addresses: () => [this.proxy],
       turn: new Turn(clock),
       read,
       restore: restoration({ clock, emit: ground.emit }, () => this.context),

@@ -42,6 +42,7 @@ export interface Generation {
 export class FakeIntake implements Intake<Generation> {
   readonly gate: Gate<Generation>;
   readonly built: Generation[] = [];
+  wasCut = false;
   /** Set to let the next build fail, or wait. */
   onBuild: (signal: AbortSignal) => void | Promise<void> = () => {};
 
@@ -78,11 +79,12 @@ export class FakeIntake implements Intake<Generation> {
     return Promise.resolve({ cut: 0 });
   }
 
-  cut(): void {}
-
-  drainBudget(): number {
-    return 60_000;
+  cut(): void {
+    this.wasCut = true;
   }
+
+  /** As the proxy's: what the configuration in force says. */
+  drainBudget: () => number = () => 0;
 
   pools(): readonly WorkerPool[] {
     return [];
@@ -194,6 +196,7 @@ export class Stage implements Disposable {
     const system = this.hands.held;
     this.world = new World(system);
     this.intake = new FakeIntake(this.clock);
+    this.intake.drainBudget = () => this.fleet.config.proxy?.drain_timeout ?? 0;
     this.other = new FakeIntake(this.clock, "other");
     this.ports = new PortTable(
       (_, port) => this.#listening(port) ? "in_use" : "free",
