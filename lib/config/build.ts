@@ -16,6 +16,7 @@ import type {
 } from "./config.ts";
 import * as defaults from "./defaults.ts";
 import { applicationFrom } from "./names.ts";
+import { type ServiceConfig, servicesAsProcesses } from "./roadrunner/service.ts";
 import type { FileValues, ProcessValues, ProxyValues } from "./schema/file.ts";
 
 /** Where the file is and what relative paths in it count from. */
@@ -28,7 +29,7 @@ export interface Place {
   dirAt(path: readonly string[]): string;
 }
 
-/** Fills a Config. `sections`: checked values of plugin sections. */
+/** Fills a Config. `sections`: the whole values of the other sections. */
 export function buildConfig(
   values: FileValues,
   sections: Record<string, unknown>,
@@ -47,9 +48,12 @@ export function buildConfig(
     state_dir: absolute(values.state_dir, ["state_dir"], place),
     control: buildControl(values.control ?? {}, place),
     proxy,
-    processes: Object.entries(written).map(([id, process]) =>
-      buildProcess(id, process, health, forceStop)
-    ),
+    processes: [
+      ...Object.entries(written).map(([id, process]) =>
+        buildProcess(id, process, health, forceStop)
+      ),
+      ...servicesAsProcesses(sections.service as Record<string, ServiceConfig> | undefined ?? {}),
+    ],
     release_retention: { ...defaults.RETENTION, ...values.release_retention },
     legacy_takeover: buildLegacy(values.legacy_takeover, forceStop),
     sections,

@@ -73,6 +73,83 @@ export const MEMORY = { warn: 0, check_interval: 5 * SECOND } as const;
 /** `release_retention`. */
 export const RETENTION = { keep: 10, max_age: 0 } as const;
 
+/** RoadRunner's sections keep RoadRunner's defaults; the keys of ours are marked. */
+export const SERVER = { relay: "pipes" } as const;
+
+/** `server.on_init`. */
+export const ON_INIT = { exec_timeout: 60 * SECOND, exit_on_error: false } as const;
+
+/** `pool` of every worker section. */
+export const POOL = {
+  debug: false,
+  max_jobs: 0,
+  max_queue_size: 0,
+  allocate_timeout: 60 * SECOND,
+  reset_timeout: 60 * SECOND,
+  stream_timeout: 60 * SECOND,
+  destroy_timeout: 60 * SECOND,
+  supervisor: { watch_tick: 5 * SECOND, ttl: 0, idle_ttl: 0, exec_ttl: 0, max_worker_memory: 0 },
+  /** Ours. */
+  max_surge: "25%",
+} as const;
+
+/** `pool.dynamic_allocator`, when it is written. */
+export const ALLOCATOR = { max_workers: 10, spawn_rate: 5, idle_timeout: 60 * SECOND } as const;
+
+/** `http`. */
+export const HTTP = {
+  access_logs: false,
+  /** What 0 means, too. */
+  max_request_size: 1000 * KIB * KIB,
+  raw_body: false,
+  trusted_headers: [
+    "Forwarded",
+    "X-Forwarded-For",
+    "X-Real-IP",
+    "True-Client-IP",
+    "CF-Connecting-IP",
+  ],
+  ssl: { address: { host: "127.0.0.1", port: 443 }, redirect: false },
+  static: { dir: ".", calculate_etag: false, weak: false },
+  cors: {
+    allowed_origin: "",
+    allowed_headers: "",
+    allowed_methods: "",
+    allow_credentials: false,
+    exposed_headers: "",
+    max_age: 0,
+    options_success_status: 200,
+    debug: false,
+  },
+  /** Ours, from here on. */
+  encoding: "json",
+  drain_timeout: 60 * SECOND,
+  timeouts: { header: 10 * SECOND, idle: 75 * SECOND, send: 60 * SECOND },
+  limits: { header_bytes: 64 * KIB, headers: 200 },
+} as const;
+
+/** `rpc`. */
+export const RPC = { listen: "tcp://127.0.0.1:6001" } as const;
+
+/** `status`. */
+export const STATUS = { unavailable_status_code: 503, check_timeout: 60 * SECOND } as const;
+
+/** `metrics`. */
+export const METRICS = { address: { host: "127.0.0.1", port: 2112 } } as const;
+
+/** `logs`, when it is written. */
+export const LOGS = { mode: "development", output: "stderr" } as const;
+
+/** One entry of `service`. */
+export const SERVICE = {
+  process_num: 1,
+  exec_timeout: 0,
+  remain_after_exit: false,
+  restart_sec: 30 * SECOND,
+  timeout_stop_sec: 5 * SECOND,
+  service_name_in_log: false,
+} as const;
+
 /** Longest wait: what fits the system's timers. */
 export const MAX_WAIT = 24 * 24 * 3600 * SECOND;
 

@@ -11,7 +11,7 @@ import { nearest } from "../core/suggest.ts";
 import { writeOneOf } from "./schema/fields.ts";
 import { keyAt, keysAt, type KeySchema } from "./json_schema.ts";
 import { error, type Problem } from "./problem.ts";
-import { describe, dotted, find, type Node, type Path } from "./tree.ts";
+import { describe, dotted, find, isEnvValue, type Node, type Path } from "./tree.ts";
 
 /** Known keys listed in a fix. */
 const LISTED_KEYS = 12;
@@ -148,7 +148,7 @@ function explainRange(
 function explainMissing(path: Path, node: Node | undefined, schema: KeySchema): Problem {
   const key = path.at(-1) ?? "";
   const isEntry = schema.properties !== undefined;
-  if (path[2] === "env" && path.length === 4) {
+  if (isEnvValue(path)) {
     return error(path, `${dotted(path)} has no value`, `write ${key}: ""`, "key");
   }
   if (node !== undefined && isEntry) {

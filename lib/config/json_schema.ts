@@ -100,7 +100,7 @@ export function jsonSchema(sections: ReadonlyMap<string, SectionSchema>): Record
 
 /** Takes our facts out, turning them into what JSON Schema has for them. */
 function forEditors(node: KeySchema, root = false): unknown {
-  const { kind, default_value, default_from, example, ...rest } = node;
+  const { kind, default_value, default_from, example, no_effect: _, ...rest } = node;
   const result: Record<string, unknown> = rest;
   for (const name of ["properties", "patternProperties"] as const) {
     if (node[name] === undefined) continue;
@@ -121,6 +121,7 @@ function forEditors(node: KeySchema, root = false): unknown {
   ) {
     result.examples = [example];
   }
+  if (kind === "anything") return result;
   if (root || kind === undefined || node.type === "object" || node.anyOf !== undefined) {
     return result;
   }
@@ -144,6 +145,18 @@ const FORMS: Record<string, Record<string, unknown>[]> = {
   "port or range": [
     { type: "integer", minimum: 0, maximum: 65535 },
     { type: "string", pattern: "^\\s*\\d+\\s*(-\\s*\\d+\\s*)?$" },
+  ],
+  "duration or number of seconds": [
+    { type: "string", pattern: "^\\s*(\\d+|(\\d+(\\.\\d+)?(ms|s|m|h|d))+)\\s*$" },
+    { type: "integer", minimum: 0 },
+  ],
+  "size or number of megabytes": [
+    { type: "string", pattern: "^\\s*(\\d+|\\d+(\\.\\d+)?\\s?([kKmMgGtT][iI]?)?[bB])\\s*$" },
+    { type: "integer", minimum: 0 },
+  ],
+  "number or percentage": [
+    { type: "integer", minimum: 1 },
+    { type: "string", pattern: "^\\s*\\d{1,3}\\s*%?\\s*$" },
   ],
   "octal digits": [
     { type: "string", pattern: "^(0o)?[0-7]{1,4}$" },

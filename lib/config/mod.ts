@@ -6,4 +6,4 @@ export { readIdentity } from "./identity.ts";
 export { jsonSchema } from "./json_schema.ts";
 export { type Diagnostic, problemsJson, renderProblems } from "./problem.ts";
 export { read, readOrFail, type ReadRequest, type ReadResult, type Sections } from "./read.ts";
-export type { SectionProblem, SectionSchema } from "./sections.ts";
+export type { SectionPlace, SectionProblem, SectionSchema } from "./sections.ts";

@@ -19,6 +19,7 @@ import { Exit, Failure } from "../core/failure.ts";
 import { buildConfig, defaultApplication, type Place } from "./build.ts";
 import type { Config } from "./config.ts";
 import { loadDotenv } from "./dotenv.ts";
+import { withoutEffect } from "./no_effect.ts";
 import { type Env, expandTree } from "./expand.ts";
 import { unknownKey } from "./explain.ts";
 import { dirAt, load } from "./include.ts";
@@ -34,7 +35,7 @@ import {
 } from "./problem.ts";
 import { checkRules } from "./rules/all.ts";
 import { fileSchema } from "./schema/file.ts";
-import { type SectionSchema, unsupported } from "./sections.ts";
+import { type SectionPlace, type SectionSchema, unsupported } from "./sections.ts";
 import { find, type Node, type Path, type Table } from "./tree.ts";
 import { validate } from "./validate.ts";
 
@@ -48,6 +49,8 @@ export interface ReadRequest {
   overrides?: readonly string[];
   /** Path of a dotenv file. */
   dotenv?: string;
+  /** Logical processors of the machine, as a default; undefined: asked for. */
+  cores?: number;
 }
 
 /** What came of it. */
@@ -73,7 +76,13 @@ export async function read(request: ReadRequest, sections: Sections): Promise<Re
   if (loaded.root === undefined) return { problems: await placed(problems, undefined) };
   const dir = dirname(resolve(request.file));
   const root = await applyOverrides(loaded.root, request.overrides ?? [], dir, problems);
-  const place = { file: resolve(request.file), dir, dirAt: (path: Path) => dirAt(root, path) };
+  const place = {
+    file: resolve(request.file),
+    dir,
+    dirAt: (path: Path) => dirAt(root, path),
+    cores: request.cores ?? navigator.hardwareConcurrency,
+    tmp: env.TMPDIR || "/tmp",
+  };
   const config = check(root, env, sections, place, problems);
   const result = {
     problems: await placed(problems, root),
@@ -107,7 +116,7 @@ function check(
   root: Table,
   env: Env,
   sections: Sections,
-  place: Place,
+  place: Place & Machine,
   problems: Problem[],
 ): Config | undefined {
   // Sections that nobody reads are not expanded: their variables need not be set.
@@ -121,7 +130,7 @@ function check(
   for (const [name, node] of expanded.entries) {
     const section = sections.get(name);
     if (section === undefined) own.set(name, node);
-    else checkSection(name, node, section, values, problems);
+    else checkSection({ name, node, place }, section, values, problems);
   }
   const checked = validate(fileSchema, { ...expanded, entries: own });
   // What could not be expanded is written, so it is not missing.
@@ -150,10 +159,12 @@ function unread(name: string, sections: Sections): Problem[] {
   return [unknownKey([name], [...FILE_KEYS, ...sections.keys()])];
 }
 
-/** A plugin's section. */
+/** What defaults of sections depend on besides the file. */
+type Machine = Pick<SectionPlace, "cores" | "tmp">;
+
+/** A section of its own schema. */
 function checkSection(
-  name: string,
-  node: Node,
+  { name, node, place }: { name: string; node: Node; place: Place & Machine },
   section: SectionSchema,
   values: Record<string, unknown>,
   problems: Problem[],
@@ -162,8 +173,14 @@ function checkSection(
   const empty = node.kind === "scalar" && node.value === null;
   const written: Node = empty ? { ...node, kind: "table", entries: new Map() } : node;
   const { value, problems: found } = validate(section.schema, written, [name]);
-  values[name] = value;
-  problems.push(...found);
+  problems.push(...found, ...withoutEffect(section.schema, written, [name]));
+  if (value === undefined || section.complete === undefined) values[name] = value;
+  else values[name] = section.complete(value, placeOfSection(name, place));
+}
+
+function placeOfSection(name: string, { cores, tmp, dirAt }: Place & Machine): SectionPlace {
+  const absolute = (path: string, at: Path) => resolve(dirAt([name, ...at]), path);
+  return { absolute, cores, tmp };
 }
 
 function ownRules(config: Config, sections: Sections): Problem[] {

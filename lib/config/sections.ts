@@ -7,18 +7,33 @@
  */
 
 import type * as z from "zod";
+import type { CompareSection } from "./compare.ts";
 import type { Config } from "./config.ts";
 import type { Severity, Spot } from "./problem.ts";
 import type { Path } from "./tree.ts";
 
 /** What a plugin tells about its section. */
 export interface SectionSchema {
-  /** Strict, with descriptions; its output is `config.sections[name]`. */
+  /** Strict, with descriptions; its output is `config.sections[name]`, or what `complete` makes of it. */
   schema: z.ZodType;
   /** Keeps RoadRunner's names and its bare `$VAR`. */
   roadrunner: boolean;
+  /** Fills in defaults that depend on more than the key, and makes paths absolute. Cannot fail. */
+  complete?(value: unknown, place: SectionPlace): unknown;
+  /** How two complete values differ; missing: every difference is a new generation. */
+  compare?: CompareSection;
   /** What the schema cannot say; runs only when the rest of the file has no error. */
   check?(value: unknown, config: Config): SectionProblem[];
+}
+
+/** Where a section is completed. */
+export interface SectionPlace {
+  /** A path as written at `at` (counted from the section), made absolute. */
+  absolute(path: string, at: Path): string;
+  /** Logical processors of this machine. */
+  cores: number;
+  /** Directory for temporary files. */
+  tmp: string;
 }
 
 /** A complaint of a section about itself; `path` counts from the section. */

@@ -133,6 +133,17 @@ export function withEntry(root: Node, path: Path, value: Node): Node {
   return { ...root, entries: new Map(root.entries).set(key, replaced) };
 }
 
+/** Whether a value at `path` is that of an environment variable: nothing is not the same as none. */
+export function isEnvValue(path: Path): boolean {
+  const env = path.indexOf("env", path[0] === "server" ? 1 : 2);
+  const owner = path.slice(0, env).join(".");
+  if (env < 0 || !/^(?:(?:processes|service)\.[^.]+|server(?:\.on_init)?)$/.test(owner)) {
+    return false;
+  }
+  const rest = path.slice(env + 1);
+  return rest.length === 1 || (rest.length === 2 && /^\d+$/.test(rest[0]));
+}
+
 /** A path as people write it: `processes.web.command`, `trusted_proxies[0]`. */
 export function dotted(path: Path): string {
   return path.reduce(

@@ -16,6 +16,7 @@ import { error, MAX_PROBLEMS, type Problem } from "./problem.ts";
 import {
   children,
   find,
+  isEnvValue,
   type Node,
   type Path,
   type Scalar,
@@ -96,7 +97,7 @@ function parse<S extends z.ZodType>(schema: S, root: Node, base: Path) {
 /** The tree as plain values. Keys without a value count as not written, except where that matters. */
 function plain(node: Node, path: Path, asText: ReadonlySet<Scalar>): unknown {
   if (node.kind === "scalar") {
-    if (node.value === null && node.expandedFrom !== undefined && isEnv(path)) return "";
+    if (node.value === null && node.expandedFrom !== undefined && isEnvValue(path)) return "";
     return asText.has(node) ? node.text : node.value;
   }
   if (node.kind === "list") {
@@ -106,17 +107,13 @@ function plain(node: Node, path: Path, asText: ReadonlySet<Scalar>): unknown {
   for (const [key, value] of children(node)) {
     const at = [...path, key];
     const written = plain(value, at, asText);
-    if (written !== null || isEnv(at) || isProcess(at)) result[key] = written;
+    if (written !== null || isEnvValue(at) || isProcess(at)) result[key] = written;
   }
   return result;
 }
 
-function isEnv(path: Path): boolean {
-  return path.length === 4 && path[0] === "processes" && path[2] === "env";
-}
-
 function isProcess(path: Path): boolean {
-  return path.length === 2 && path[0] === "processes";
+  return path.length === 2 && (path[0] === "processes" || path[0] === "service");
 }
 
 /** Written, but taken out before: there is a complaint about it already. */

@@ -10,6 +10,7 @@ import { dependencyRules } from "./depends.ts";
 import { fileRules, MAX_PROCESSES } from "./file.ts";
 import { portRules } from "./ports.ts";
 import { processRules } from "./process.ts";
+import { roadRunnerRules } from "./roadrunner.ts";
 import { templateRules } from "./templates.ts";
 
 /** All rules. */
@@ -23,5 +24,6 @@ export function checkRules(context: RuleContext): Problem[] {
     ...portRules(context),
     ...dependencyRules(context),
     ...templateRules(context),
+    ...roadRunnerRules(context),
   ];
 }

@@ -9,9 +9,7 @@ import { error, type Problem, warning } from "../problem.ts";
 import { WORKER_SECTIONS } from "../sections.ts";
 import { find, type Path } from "../tree.ts";
 import { isWritten, type RuleContext } from "./context.ts";
-
-/** Longest path of a Unix socket, in bytes (sun_path without its end). */
-const MAX_SOCKET_PATH = 107;
+import { MAX_SOCKET_PATH, socketPathBytes } from "./socket_path.ts";
 
 /** Processes one daemon runs. */
 export const MAX_PROCESSES = 1000;
@@ -49,7 +47,7 @@ export function fileRules(context: RuleContext): Problem[] {
     problems.push(error(["processes", id, "policy"], message, fix));
   }
   const socket = config.control.socket;
-  if (socket !== undefined && new TextEncoder().encode(socket).length > MAX_SOCKET_PATH) {
+  if (socket !== undefined && socketPathBytes(socket) > MAX_SOCKET_PATH) {
     const message =
       `control.socket is longer than the ${MAX_SOCKET_PATH} bytes a socket path may have`;
     problems.push(error(["control", "socket"], message, "use a shorter path"));

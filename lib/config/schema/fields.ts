@@ -30,6 +30,8 @@ export interface KeyMeta {
   default_value?: string | number | boolean;
   default_from?: string;
   example?: string | number | boolean;
+  /** Why the key does nothing here; only keys that are accepted without effect have it. */
+  no_effect?: string;
 }
 
 function meta(kind: string, description: string, facts: KeyFacts): Record<string, unknown> {
@@ -126,19 +128,22 @@ export function size(
         const least = formatSize(facts.min ?? 0);
         return new Refusal(`must be at least ${least}, got ${got}`, example(facts));
       }
-      if (/^\d+(?:\.\d+)?$/.test(value.trim())) {
-        return new Refusal(
-          `needs a unit, got ${value}`,
-          `write ${value}MB, ${value}MiB or ${value}KB`,
-        );
-      }
-      const spelled = value.trim().replace(/(\d\s?[kmgt]i?)$/i, "$1B");
-      const fix = parseSize(spelled) === undefined ? "128MB, 512MiB or 64KiB" : spelled;
-      return new Refusal(`must be a size, got ${got}`, `write ${fix}`);
+      return noSize(value);
     },
     description,
     { example: plain, ...facts, default: plain },
   );
+}
+
+/** Why a text is no size. */
+export function noSize(value: string): Refusal {
+  if (/^\d+(?:\.\d+)?$/.test(value.trim())) {
+    const fix = `write ${value}MB, ${value}MiB or ${value}KB`;
+    return new Refusal(`needs a unit, got ${value}`, fix);
+  }
+  const spelled = value.trim().replace(/(\d\s?[kmgt]i?)$/i, "$1B");
+  const fix = parseSize(spelled) === undefined ? "128MB, 512MiB or 64KiB" : spelled;
+  return new Refusal(`must be a size, got ${JSON.stringify(value)}`, `write ${fix}`);
 }
 
 /** A whole number. */
@@ -172,6 +177,19 @@ export function oneOf<const T extends [string, ...string[]]>(
 ) {
   const kind = choices.map((choice) => `\`${choice}\``).join(", ");
   return z.enum(choices).meta(meta(kind, description, { example: choices[0], ...facts }));
+}
+
+/** A command as a list of words. */
+export function wordList() {
+  return z.array(z.string()).min(1).superRefine((list, context) => {
+    if (list[0]?.trim() !== "") return;
+    context.addIssue({
+      code: "custom",
+      path: [0],
+      message: "must name a program",
+      params: { fix: "write the program first: [node, server.js]" },
+    });
+  });
 }
 
 /** A map with exactly these keys. */

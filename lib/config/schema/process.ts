@@ -21,6 +21,7 @@ import {
   section,
   size,
   text,
+  wordList,
 } from "./fields.ts";
 import { healthPath, healthTimes } from "./health.ts";
 
@@ -29,15 +30,7 @@ const COMMAND = "node server.js --port {{port}}";
 const command = described(
   z.union([
     text("Run by `/bin/sh -c`.", { example: COMMAND }),
-    z.array(z.string()).min(1).superRefine((list, context) => {
-      if (list[0]?.trim() !== "") return;
-      context.addIssue({
-        code: "custom",
-        path: [0],
-        message: "must name a program",
-        params: { fix: "write the program first: [node, server.js]" },
-      });
-    }),
+    wordList(),
   ]),
   "text or list",
   "What to run: a text runs by `/bin/sh -c`, a list without a shell. May use templates.",

@@ -119,5 +119,7 @@ Deno.test("compare: sections are compared by their owner, or are a new generatio
   assertEquals(compare(was, is), [{ field: "http.b.c", effect: "generation" }]);
   const own = new Map([["http", () => [{ field: "http.b", effect: "live" as const }]]]);
   assertEquals(compare(was, is, own), [{ field: "http.b", effect: "live" }]);
-  assertEquals(compare(old, is, own), [{ field: "http", effect: "generation" }]);
+  const seen: unknown[] = [];
+  compare(old, is, new Map([["http", (...both: unknown[]) => (seen.push(...both), [])]]));
+  assertEquals(seen, [undefined, is.sections.http], "an added section is its owner's, too");
 });

@@ -1,0 +1,29 @@
+/** RoadRunner's sections: what the core reads of them, by name. */
+import type { SectionSchema } from "../sections.ts";
+import { httpSection } from "./http_section.ts";
+import { logsSection } from "./logs.ts";
+import { metricsSection } from "./metrics.ts";
+import { rpcSection } from "./rpc.ts";
+import { serverSection } from "./server.ts";
+import { serviceSection } from "./service.ts";
+import { statusSection } from "./status.ts";
+
+export { httpSection } from "./http_section.ts";
+export { logsSection } from "./logs.ts";
+export { metricsSection } from "./metrics.ts";
+export { rpcSection } from "./rpc.ts";
+export { serverSection } from "./server.ts";
+export { serviceSection } from "./service.ts";
+export { statusSection } from "./status.ts";
+export { httpOf, logsOf, metricsOf, rpcOf, serverOf, statusOf } from "./of.ts";
+
+/** The sections that no plugin reads, and `http`. */
+export const coreSections: readonly (readonly [string, SectionSchema])[] = [
+  ["server", serverSection],
+  ["http", httpSection],
+  ["rpc", rpcSection],
+  ["status", statusSection],
+  ["metrics", metricsSection],
+  ["logs", logsSection],
+  ["service", serviceSection],
+];
