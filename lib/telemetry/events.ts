@@ -31,6 +31,7 @@ export interface Events {
   drain_cut: { connections: number; budget_ms: number };
   control_listening: { path: string };
   control_error: { error: string; route?: string };
+  rpc_connection_cut: { client: string; reason: string };
   config_reloaded: { changes: string[] };
   config_rejected: { error: string; trigger: string };
   config_warning: { message: string };
@@ -98,6 +99,7 @@ const LEVELS: Partial<Record<EventName, Level>> = {
   config_rejected: "error",
   config_warning: "warn",
   control_error: "warn",
+  rpc_connection_cut: "warn",
   state_write_failed: "error",
   state_unusable: "warn",
   deploy_failed: "error",
