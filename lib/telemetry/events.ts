@@ -82,6 +82,25 @@ export interface Events {
   orphan_stopped: OfProcess & { pid: number };
   proxy_error: { release: string; upstream: string; error: string; target?: string };
   proxy_refused: { status: number; reason: string; client: string };
+  request_failed: {
+    plugin: string;
+    release: string;
+    target: string;
+    error: string;
+    kind: string;
+    status: number | null;
+    pid?: number;
+  };
+  http_request: {
+    method: string;
+    target: string;
+    status: number;
+    client: string;
+    ms: number;
+    bytes: number;
+    user_agent?: string;
+    referer?: string;
+  };
   upload_failed: { directory: string; error: string };
   upload_left: { path: string; error: string };
   uploads_swept: { directory: string; files: number };
@@ -128,6 +147,7 @@ const LEVELS: Partial<Record<EventName, Level>> = {
   orphan_found: "warn",
   proxy_error: "warn",
   proxy_refused: "debug",
+  request_failed: "warn",
   upload_failed: "warn",
   upload_left: "warn",
   upstreams_down: "error",
@@ -143,6 +163,12 @@ export function levelOf<N extends EventName>(name: N, data: Events[N]): Level {
   }
   return LEVELS[name] ?? "info";
 }
+
+/**
+ * Events that are so many that they go to the log alone: in memory and for followers they would drive
+ * out everything else.
+ */
+export const LOG_ONLY: ReadonlySet<EventName> = new Set(["http_request"]);
 
 /** One event as it is kept, logged and sent. */
 export interface EventRecord {

@@ -3,14 +3,22 @@
  *
  * Invariant: emit() never throws and never waits. Log, memory and followers get the same record, whose
  * facts are a copy and plain JSON. `seq` counts from 1 without gaps. Memory holds the last
- * JOURNAL_KEPT records; a follower that does not read is dropped with a last record that says so.
+ * JOURNAL_KEPT records; a follower that does not read is dropped with a last record that says so. Events
+ * of LOG_ONLY are written to the log and nowhere else; they have the number of the event before them.
  *
  * A store on disk would be one more receiver of the record in #record, fed through an Outlet.
  */
 
 import { type Clock, stamp } from "../core/clock.ts";
 import { Ring } from "../core/ring.ts";
-import { type Emit, type EventName, type EventRecord, type Events, levelOf } from "./events.ts";
+import {
+  type Emit,
+  type EventName,
+  type EventRecord,
+  type Events,
+  levelOf,
+  LOG_ONLY,
+} from "./events.ts";
 import { Feed } from "./feed.ts";
 import { plainData } from "./plain.ts";
 import { thenFollow } from "./then_follow.ts";
@@ -83,6 +91,7 @@ export class Journal {
   }
 
   #record<N extends EventName>(event: N, data: Events[N]): void {
+    if (LOG_ONLY.has(event)) return this.#log.write(this.#make(event, data, this.#seq));
     const record = this.#make(event, data, ++this.#seq);
     this.#kept.push(record);
     this.#log.write(record);

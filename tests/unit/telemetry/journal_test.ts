@@ -107,3 +107,16 @@ Deno.test("emit can be handed on by itself", () => {
   emit("daemon_ready", { started_in_ms: 12 });
   assertEquals(journal.list()[0].level, "info");
 });
+
+Deno.test("requests go to the log alone, and drive nothing out of memory", () => {
+  const { journal, written } = bench(2);
+  journal.emit("daemon_stopped", { exit: 0 });
+  const request = { method: "GET", target: "/", status: 200, client: "::1", ms: 1, bytes: 2 };
+  for (let i = 0; i < 5; i++) journal.emit("http_request", request);
+  journal.emit("daemon_stopped", { exit: 1 });
+  assertEquals(journal.list().map(({ event, seq }) => [event, seq]), [
+    ["daemon_stopped", 1],
+    ["daemon_stopped", 2],
+  ]);
+  assertEquals(written.map(({ seq }) => seq), [1, 1, 1, 1, 1, 1, 2]);
+});
