@@ -14,7 +14,9 @@ export {
   type ClientAddress,
   type Exchange,
   type Handler,
+  WINDOW_ROOM,
 } from "./exchange.ts";
+export { Fields, Kind } from "./fields.ts";
 export { forward, type ForwardHost } from "./forward.ts";
 export type { Front, FrontHost, FrontKind, FrontOptions, Place, TlsPair } from "./front.ts";
 export { RequestHead } from "./head.ts";

@@ -4,7 +4,8 @@
  * Invariant: a user that cannot be looked up is told together with the process that wants it.
  */
 
-import type { ProcessConfig } from "../config/config.ts";
+import type { Config, ProcessConfig } from "../config/config.ts";
+import { serverOf } from "../config/roadrunner/of.ts";
 import { Failure } from "../core/failure.ts";
 import type { Identity, System } from "../os/system.ts";
 
@@ -14,6 +15,21 @@ export function identityOf(
   system: Pick<System, "user">,
 ): Identity | undefined {
   return userNamed(user, id, system);
+}
+
+/**
+ * The user of all workers, `server.user` with `server.group`; undefined: ours.
+ * @param pool who wants to run so
+ * @throws Failure naming pool and user
+ */
+export function workerIdentity(
+  config: Config,
+  pool: string,
+  system: Pick<System, "user">,
+): Identity | undefined {
+  const { user, group } = serverOf(config);
+  const whom = group === undefined ? user : `${user ?? Deno.uid()}:${group}`;
+  return userNamed(whom, pool, system);
 }
 
 /** A user by name, number or `user:group`. `id`: who wants to run so. @throws Failure */

@@ -12,7 +12,7 @@ import type { PidIdentity } from "../os/system.ts";
 import type { WorkerPool } from "../pool/contract.ts";
 import type { BookedWorker, PoolHost, PoolSpec } from "../pool/types.ts";
 import type { Ground } from "./ground.ts";
-import { userNamed } from "./identity.ts";
+import { workerIdentity } from "./identity.ts";
 import type { ReleaseContext } from "./intake.ts";
 import { runOnInit } from "./on_init.ts";
 import { markOf, type Surroundings } from "./render.ts";
@@ -55,8 +55,7 @@ export class Pools {
       env: ground.env,
       ports: release.ports,
     };
-    const { user, group } = server;
-    const identity = userNamed(whom(user, group), name, ground.system);
+    const identity = workerIdentity(release.config, name, ground.system);
     const worker = renderWorker(
       { plugin, pool: name, command, identity, rpc: host.rpc() },
       server,
@@ -96,10 +95,4 @@ export class Pools {
       unbooked: (id: PidIdentity) => book.remove(id),
     };
   }
-}
-
-/** As the system looks users up: `user`, `user:group`; undefined: as the daemon. */
-function whom(user: string | undefined, group: string | undefined): string | undefined {
-  if (group === undefined) return user;
-  return `${user ?? Deno.uid()}:${group}`;
 }

@@ -15,8 +15,8 @@ import { protobufContext } from "./context_proto.ts";
 export interface Asked extends Pick<Exchange, "head" | "client" | "tls"> {
   /** The body is a JSON tree of form fields. */
   parsed: boolean;
-  /** Uploaded files as a JSON value; null: none. */
-  uploads: unknown;
+  /** The tree of uploaded files as JSON text; null: none. */
+  uploads: string | null;
 }
 
 /** Codec bits of request frames. */

@@ -51,7 +51,7 @@ const grouped = new Grouped();
 export function jsonContext(asked: Asked): Uint8Array {
   const { head } = asked;
   const remote = piece(remoteOf(asked.client));
-  const uploads = asked.uploads === null ? NULL : piece(JSON.stringify(asked.uploads));
+  const uploads = asked.uploads === null ? NULL : piece(asked.uploads);
   const room = MOST_GROWTH * head.size + 2 * 2 * uriRoom(asked) + uploads.length + EXTRA;
   const into = room <= scratch.length ? scratch : new Uint8Array(room);
   if (room <= KEPT) scratch = into;

@@ -52,7 +52,7 @@ export function protobufContext(asked: Asked): Uint8Array {
   }
   string(out, Field.rawQuery, text(scratch, 0, putQuery(scratch, 0, asked)));
   if (parsed) out.tag(Field.parsed, WireType.Varint).bool(true);
-  if (uploads !== null) string(out, Field.uploads, JSON.stringify(uploads));
+  if (uploads !== null) string(out, Field.uploads, uploads);
   return out.finish();
 }
 
