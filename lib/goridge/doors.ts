@@ -24,17 +24,21 @@ export interface DoorOwner {
 /** The listeners. */
 export interface RelayDoors {
   /**
-   * Opens the listener of a DSN, or shares the open one. Hand it back with close().
+   * Opens the listener of a DSN, or shares the open one; a Unix socket belongs to the owner who came
+   * last. Hand it back with close().
    * @throws Failure when it cannot be opened (address in use, bad DSN, no permission)
    */
-  open(dsn: string, owner: DoorOwner | undefined): RelayDoor;
+  open(dsn: string, owner: DoorOwner | undefined): Promise<RelayDoor>;
 }
 
 /** One user of a listener. */
 export interface RelayDoor {
   /** As workers shall use it in RR_RELAY (with the real port when 0 was asked for). */
   readonly dsn: string;
-  /** The relay of a worker once it has connected and shaken hands. */
+  /**
+   * The relay of a worker once it has connected and shaken hands. To be asked in the turn in which the
+   * worker was started: whoever is not waited for is sent away.
+   */
   expect(worker: Expected): Promise<Relay>;
   close(): void;
 }
