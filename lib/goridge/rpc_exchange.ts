@@ -12,19 +12,16 @@
  */
 
 import { messageOf } from "../core/failure.ts";
+import { Flag, MAX_PAYLOAD } from "./codes.ts";
 import { type Frame, FrameBroken, type OutFrame } from "./relay.ts";
 import { type RpcCall, type RpcCodec, RpcError, type RpcResult } from "./rpc.ts";
 
-const CONTROL = 0x01;
-const ERROR = 0x40;
-
 /** Codec bits in the order in which they are tested. */
 const CODECS: readonly [bit: number, codec: RpcCodec][] = [
-  [0x80, "proto"],
-  [0x08, "json"],
-  [0x04, "raw"],
+  [Flag.proto, "proto"],
+  [Flag.json, "json"],
+  [Flag.raw, "raw"],
 ];
-const MSGPACK = 0x10;
 
 /** The longest method name, bytes; the longest of ours has 23. */
 const NAME_BYTES = 255;
@@ -49,7 +46,7 @@ export class RpcRequest {
   /** @throws FrameBroken when the frame is no request */
   constructor(frame: Frame) {
     const { flags, options, payload } = frame;
-    if ((flags & (CONTROL | ERROR)) !== 0) {
+    if ((flags & (Flag.control | Flag.error)) !== 0) {
       throw new FrameBroken(`a frame with the flags 0x${flags.toString(16)} is no request`);
     }
     if (options.length !== 2) {
@@ -72,20 +69,24 @@ export class RpcRequest {
   call(): RpcCall {
     const { codec, argument, method } = this;
     if (codec === undefined) {
-      const name = (this.#frame.flags & MSGPACK) !== 0 ? "MSGPACK" : "GOB";
+      const name = (this.#frame.flags & Flag.msgpack) !== 0 ? "MSGPACK" : "GOB";
       throw new RpcError(`the codec ${name} is not supported: use JSON or protobuf`);
     }
     return { codec, bytes: argument, json: () => jsonOf(codec, argument, method) };
   }
 
-  /** @throws RpcError when the caller's codec cannot carry the result */
+  /** @throws RpcError when the caller's codec, or a frame, cannot carry the result */
   answer(result: RpcResult): OutFrame {
-    return this.#reply(this.#frame.flags, this.#encode(result));
+    const encoded = this.#encode(result);
+    if (this.#name.length + encoded.length > MAX_PAYLOAD) {
+      throw new RpcError(`the answer of ${this.method} is too large: ${encoded.length} bytes`);
+    }
+    return this.#reply(this.#frame.flags, encoded);
   }
 
   refuse(text: string): OutFrame {
     const shown = text.length > ERROR_CHARACTERS ? `${text.slice(0, ERROR_CHARACTERS)}…` : text;
-    return this.#reply(this.#frame.flags | ERROR, encoder.encode(shown));
+    return this.#reply(this.#frame.flags | Flag.error, encoder.encode(shown));
   }
 
   #reply(flags: number, result: Uint8Array): OutFrame {
