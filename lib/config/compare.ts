@@ -80,7 +80,7 @@ function compareProcesses(old: Config, next: Config): Change[] {
   return ids.flatMap((process): Change[] => {
     const was = before.get(process);
     const is = after.get(process);
-    const field = `processes.${process}`;
+    const field = `${(is ?? was)?.origin ?? "processes"}.${process}`;
     if (was === undefined) return [{ field, effect: "generation", process, reason: "added" }];
     if (is === undefined) return [{ field, effect: "generation", process, reason: "removed" }];
     return compareProcess(field, inherited(was, old), inherited(is, next))

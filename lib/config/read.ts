@@ -140,8 +140,8 @@ function check(
   if (checked.value === undefined) return undefined;
   if (problems.length > MAX_PROBLEMS) return undefined;
   const config = buildConfig(checked.value, values, place);
-  const processes = find(root, ["processes"]);
-  const declared = processes?.kind === "table" ? [...processes.entries.keys()] : [];
+  const declared = ["processes", ...(sections.has("service") ? ["service"] : [])]
+    .flatMap((name) => keysOf(find(root, [name])));
   const broken = problems.filter(isError).map(({ path }) => path);
   problems.push(...checkRules({ config, written: root, declared, broken }));
   if (!problems.some(isError)) problems.push(...ownRules(config, sections));
@@ -191,6 +191,10 @@ function ownRules(config: Config, sections: Sections): Problem[] {
       return make(path, problem.message, problem.fix, problem.spot);
     })
   );
+}
+
+function keysOf(node: Node | undefined): string[] {
+  return node?.kind === "table" ? [...node.entries.keys()] : [];
 }
 
 function isError({ severity }: { severity: string }): boolean {

@@ -51,12 +51,8 @@ export const WORKER_SECTIONS: readonly string[] = ["http", "tcp", "jobs"];
 
 /** Without them something that clients of the application use is missing. */
 const MISSED_BY_CLIENTS = [
-  "server",
-  "http",
   "tcp",
   "jobs",
-  "rpc",
-  "service",
   "kv",
   "lock",
   "fileserver",
@@ -70,9 +66,6 @@ const MISSED_BY_CLIENTS = [
 
 /** Without them the application does the same. */
 const NOT_MISSED = [
-  "metrics",
-  "logs",
-  "status",
   "otel",
   "endure",
   "app",

@@ -99,10 +99,16 @@ export function extensions(description: string) {
   return described(list, "list", description, { defaultFrom: "none", example: "[.php, .exe]" });
 }
 
+const fieldName = z.string().superRefine((value, context) => {
+  if (/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(value)) return;
+  const fix = `write e.g. ${value.trim().replace(/[^0-9A-Za-z-]+/g, "-")}`;
+  refuse(context, new Refusal("is no name of a header field", fix));
+});
+
 /** Names and values of header fields. */
 export function fields(description: string) {
   const map = z.record(
-    z.string().regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/),
+    fieldName,
     read("text", fieldValue, "Value.", { example: "on" }),
   );
   return described(map, "map", description, { defaultFrom: "none", example: "{ X-App: shop }" });

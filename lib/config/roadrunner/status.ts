@@ -36,6 +36,9 @@ const schema = section("Health of the daemon by HTTP, on an address of its own (
 export const statusSection: SectionSchema = {
   schema,
   roadrunner: true,
-  complete: (value) => ({ ...STATUS, ...value as z.output<typeof schema> }),
+  complete(value): StatusConfig {
+    const { address, ...rest } = value as z.output<typeof schema>;
+    return { address, ...STATUS, ...rest };
+  },
   compare: (old, next) => compareAddressed("status", old, next),
 };

@@ -5,7 +5,7 @@
  * about the absence of something that was written (`isWritten`), only badly (`isBroken`).
  */
 
-import type { Config } from "../config.ts";
+import type { Config, ProcessConfig } from "../config.ts";
 import { find, type Node, type Path } from "../tree.ts";
 
 /** What rules look at. */
@@ -13,10 +13,15 @@ export interface RuleContext {
   config: Config;
   /** The file as written, before expansion. */
   written: Node;
-  /** Ids of all processes in the file, broken ones too. */
+  /** Ids of all processes and services in the file, broken ones too. */
   declared: readonly string[];
   /** Places that have been complained about: their values are not what was written. */
   broken: readonly Path[];
+}
+
+/** Where a process is written. */
+export function placeOf({ id, origin }: ProcessConfig): Path {
+  return [origin ?? "processes", id];
 }
 
 /** Whether the file has a value at `path`, good or bad. */

@@ -9,8 +9,10 @@ import { nearest } from "../../core/suggest.ts";
 import { placeholders } from "../../core/template.ts";
 import type { Config, ProcessConfig } from "../config.ts";
 import { error, type Problem } from "../problem.ts";
-import { isSound, isWritten, type RuleContext } from "./context.ts";
-import type { Path } from "../tree.ts";
+import { serverOf } from "../roadrunner/of.ts";
+import { configuredPools } from "../roadrunner/pools.ts";
+import { nearestNode, type Path } from "../tree.ts";
+import { isSound, isWritten, placeOf, type RuleContext } from "./context.ts";
 
 /** Names that always have a value. */
 const ALWAYS = [
@@ -29,13 +31,20 @@ const OF_PROXY = ["proxy.host", "proxy.port", "proxy.upstream_host"] as const;
 /** All rules about templates. */
 export function templateRules(context: RuleContext): Problem[] {
   const { config } = context;
-  const problems = config.processes.flatMap((process) =>
-    texts(process).flatMap(([path, text]) =>
-      placeholders(text).flatMap((name) =>
-        unknown(name, ["processes", process.id, ...path], process, context)
+  const problems = [
+    ...config.processes.flatMap((process) =>
+      texts(process).flatMap(([path, text]) =>
+        placeholders(text).flatMap((name) =>
+          unknown(name, placeOfText(process, path, context), process, context)
+        )
       )
-    )
-  );
+    ),
+    ...workerTexts(config).flatMap(([path, text]) =>
+      placeholders(text).flatMap((name) =>
+        unknown(name, nearestNode(context.written, path).path, "workers", context)
+      )
+    ),
+  ];
   const path = ["proxy", "health", "path"];
   if (config.proxy === undefined || !isSound(context, path)) return problems;
   const proxied = config.processes.find((process) => process.policy === "proxied");
@@ -47,11 +56,9 @@ export function templateRules(context: RuleContext): Problem[] {
 function texts(process: ProcessConfig): [Path, string][] {
   const { command, cwd, env, lifecycle, health } = process;
   const found: [Path, string | undefined][] = [
-    ...(typeof command === "string"
-      ? [[["command"], command] as [Path, string]]
-      : command.map((word, i): [Path, string] => [["command", String(i)], word])),
+    ...wordsAt(["command"], command),
     [["cwd"], cwd],
-    ...Object.entries(env).map(([key, value]): [Path, string] => [["env", key], value]),
+    ...valuesAt(["env"], env),
     [["lifecycle", "quiet_command"], lifecycle.quiet_command],
     [["lifecycle", "drain_command"], lifecycle.drain_command],
     [["lifecycle", "stop_command"], lifecycle.stop_command],
@@ -60,10 +67,39 @@ function texts(process: ProcessConfig): [Path, string][] {
   return found.filter((entry): entry is [Path, string] => entry[1] !== undefined);
 }
 
+/** Where a text of a process is written. Services are not written as the processes they become. */
+function placeOfText(process: ProcessConfig, path: Path, { written }: RuleContext): Path {
+  const whole = [...placeOf(process), ...path];
+  return process.origin === undefined ? whole : nearestNode(written, whole).path;
+}
+
+/** The templated texts of what worker pools run. */
+function workerTexts(config: Config): [Path, string][] {
+  const { command, env, on_init } = serverOf(config);
+  return [
+    ...wordsAt(["server", "command"], command),
+    ...valuesAt(["server", "env"], env),
+    ...wordsAt(["server", "on_init", "command"], on_init?.command),
+    ...valuesAt(["server", "on_init", "env"], on_init?.env ?? {}),
+    ...configuredPools(config).flatMap(({ field, settings }) =>
+      wordsAt([...field.split("."), "command"], settings.command)
+    ),
+  ];
+}
+
+function wordsAt(path: Path, command: string | string[] | undefined): [Path, string][] {
+  if (typeof command === "string") return [[path, command]];
+  return (command ?? []).map((word, i) => [[...path, String(i)], word]);
+}
+
+function valuesAt(path: Path, env: Record<string, string>): [Path, string][] {
+  return Object.entries(env).map(([key, value]) => [[...path, key], value]);
+}
+
 function unknown(
   name: string,
   path: Path,
-  process: ProcessConfig | undefined,
+  process: ProcessConfig | "workers" | undefined,
   context: RuleContext,
 ): Problem[] {
   const { config } = context;
@@ -73,8 +109,13 @@ function unknown(
   if ((ALWAYS as readonly string[]).includes(name)) return [];
   if (/^env\../.test(name)) return [];
   if (name === "port") {
-    if (process === undefined || isWritten(context, ["processes", process.id, "port"])) return [];
-    return say(`{{port}} has no value: processes.${process.id} has no port`, "add a port to it");
+    if (process === "workers") {
+      return say("{{port}} has no value: workers have no port", "remove it");
+    }
+    if (process === undefined) return [];
+    const place = placeOf(process);
+    if (isWritten(context, [...place, "port"])) return [];
+    return say(`{{port}} has no value: ${place.join(".")} has no port`, "add a port to it");
   }
   if ((OF_PROXY as readonly string[]).includes(name)) {
     if (config.proxy !== undefined || isWritten(context, ["proxy"])) return [];

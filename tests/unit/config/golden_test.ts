@@ -9,6 +9,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
 import { read, type ReadRequest, renderProblems } from "../../../lib/config/mod.ts";
+import { sections } from "../../../plugins/registry.ts";
 
 const DIR = fromFileUrl(new URL("golden", import.meta.url));
 
@@ -38,7 +39,7 @@ Deno.test("there are enough cases", () => assert(cases.length >= 40, `${cases.le
 for (const name of cases) {
   Deno.test(`golden: ${name}`, async () => {
     const file = join(DIR, name);
-    const { config, problems } = await read(requestOf(file), new Map());
+    const { config, problems } = await read(requestOf(file), sections());
     const shown = renderProblems(problems).replaceAll(`${DIR}/`, "");
     const actual = shown === "" ? "" : `${shown}\n`;
     const expected = file.replace(/in$/, "out");
