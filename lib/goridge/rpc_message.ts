@@ -6,14 +6,17 @@
  * wire type, are skipped (a newer client must not fail here). In JSON the names are those of the
  * fields, and a field of the wrong type is an error, because there somebody wrote it by hand.
  *
- * Invariant: no list grows beyond MOST_ITEMS, whatever the bytes say.
+ * Invariant: no list and no map grows beyond MOST_ITEMS, whatever the bytes say.
  */
 
 import { BinaryReader, BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import { messageOf } from "../core/failure.ts";
 import { type RpcCall, RpcError, type RpcResult } from "./rpc.ts";
 
-/** Items of one list or map; two bytes of a frame could be one, and each costs a hundred here. */
+/**
+ * Items of one list or map, in protobuf values of one message; two bytes of a frame could be one, and
+ * each costs a hundred here.
+ */
 export const MOST_ITEMS = 10_000;
 
 /** A field of a message: its number, and how values of its kind are read and written. */
@@ -88,7 +91,8 @@ export class Message<M extends object> {
     const message = Object.fromEntries(
       this.#fields.map(([key, field]) => [key, field.zero()]),
     ) as M;
-    while (reader.pos < reader.len) {
+    for (let values = 0; reader.pos < reader.len; values++) {
+      mayGrow(values);
       const [number, wire] = reader.tag();
       const [key, field] = this.#byNumber.get(number) ?? [];
       if (key === undefined || field!.wire !== wire) reader.skip(wire, number);
@@ -228,7 +232,6 @@ function list<T>(
     wire: WireType.LengthDelimited,
     zero: () => [],
     read(reader, before) {
-      mayGrow(before.length);
       before.push(read(reader));
       return before;
     },
