@@ -7,6 +7,7 @@
 
 import { crc32 } from "node:zlib";
 import { fromFileUrl } from "@std/path";
+import { fixture } from "../../kit/programs.ts";
 import { Scratch } from "../../kit/scratch.ts";
 import { soon, until } from "../../kit/wait.ts";
 
@@ -95,7 +96,8 @@ function bundle(name: string): Promise<string> {
 }
 globalThis.addEventListener("unload", () => bundled?.[Symbol.dispose]());
 
-async function command(runtime: Runtime, name: string): Promise<string[]> {
+async function commandOf(name: string, runtime: Runtime): Promise<string[]> {
+  if (name.endsWith(".php")) return ["php", fixture(`php/${name}`)];
   if (runtime === "node") return ["node", await bundle(name)];
   return [Deno.execPath(), "run", "-A", "--quiet", "--no-lock", `${HERE}workers/${name}.ts`];
 }
@@ -104,7 +106,6 @@ async function command(runtime: Runtime, name: string): Promise<string[]> {
 export class Worker implements AsyncDisposable {
   readonly #child: Deno.ChildProcess;
   readonly #conn: { reader: ReadableStreamDefaultReader; writer: WritableStreamDefaultWriter };
-  readonly #close: () => void;
   readonly #stderr: Promise<void>;
   #held: Uint8Array = new Uint8Array(0);
   /** What it wrote to stderr so far. */
@@ -114,48 +115,43 @@ export class Worker implements AsyncDisposable {
     child: Deno.ChildProcess,
     readable: ReadableStream<Uint8Array>,
     writable: WritableStream<Uint8Array>,
-    close: () => void,
   ) {
     this.#child = child;
     this.#conn = { reader: readable.getReader(), writer: writable.getWriter() };
-    this.#close = close;
     this.#stderr = child.stderr.pipeThrough(new TextDecoderStream()).pipeTo(
       new WritableStream({ write: (text) => void (this.stderr += text) }),
     );
   }
 
-  /** Starts workers/NAME.ts; the handshake is left to the test. */
+  /** Starts workers/NAME.ts, or a PHP fixture; the handshake is left to the test. */
   static async start(
     name: string,
     { runtime = "deno" as Runtime, relay = "pipes" as typeof RELAYS[number], env = {} } = {},
   ): Promise<Worker> {
-    const argv = await command(runtime, name);
-    const spawn = (dsn: string | undefined) =>
+    const argv = await commandOf(name, runtime);
+    const spawn = (dsn: string) =>
       new Deno.Command(argv[0], {
         args: argv.slice(1),
-        env: { ...(dsn === undefined ? {} : { RR_RELAY: dsn }), RR_MODE: name, ...env },
+        env: { RR_RELAY: dsn, RR_MODE: name.endsWith(".php") ? "http" : name, ...env },
         stdin: "piped",
         stdout: "piped",
         stderr: "piped",
       }).spawn();
     if (relay === "pipes") {
       const child = spawn("pipes");
-      return new Worker(child, child.stdout, child.stdin, () => {});
+      return new Worker(child, child.stdout, child.stdin);
     }
     using scratch = new Scratch();
+    const path = scratch.path("relay.sock");
     using listener = relay === "tcp"
       ? Deno.listen({ hostname: "127.0.0.1", port: 0 })
-      : Deno.listen({ transport: "unix", path: scratch.path("relay.sock") });
+      : Deno.listen({ transport: "unix", path });
     const { addr } = listener;
-    const child = spawn(
-      addr.transport === "tcp"
-        ? `tcp://127.0.0.1:${addr.port}`
-        : `unix://${scratch.path("relay.sock")}`,
-    );
+    const tcp = addr.transport === "tcp" ? `tcp://127.0.0.1:${addr.port}` : undefined;
+    const child = spawn(tcp ?? `unix://${path}`);
     const conn = await soon("the worker's connection", listener.accept() as Promise<Deno.Conn>);
-    const quiet = [child.stdin.close(), child.stdout.cancel()];
-    await Promise.all(quiet);
-    return new Worker(child, conn.readable, conn.writable, () => {});
+    await Promise.all([child.stdin.close(), child.stdout.cancel()]);
+    return new Worker(child, conn.readable, conn.writable);
   }
 
   get pid(): number {
@@ -246,7 +242,6 @@ export class Worker implements AsyncDisposable {
       // Ended by itself.
     }
     await this.ended();
-    this.#close();
     await this.#conn.reader.cancel();
     // Closed already when the worker was gone.
     await this.#conn.writer.abort().catch(() => {});

@@ -7,6 +7,7 @@ import { type HttpContext, ReplaceWorker, serve } from "../../../../worker/mod.t
 const bytes = (text: string) => new TextEncoder().encode(text);
 
 const routes: Record<string, (request: Request, context: HttpContext) => unknown> = {
+  "/": () => new Response(bytes("OK"), { headers: { "x-a": "1" } }),
   "/hello": () => new Response("OK", { headers: { "x-a": "1" } }),
   "/echo": async (request, context) => {
     const { method, url } = request;
