@@ -32,6 +32,7 @@ export interface Events {
   control_listening: { path: string };
   control_error: { error: string; route?: string };
   rpc_connection_cut: { client: string; reason: string };
+  relay_refused: { relay: string; reason: string; connections: number };
   config_reloaded: { changes: string[] };
   config_rejected: { error: string; trigger: string };
   config_warning: { message: string };
@@ -81,6 +82,7 @@ export interface Events {
   orphan_found: OfProcess & { pid: number };
   orphan_stopped: OfProcess & { pid: number };
   proxy_error: { release: string; upstream: string; error: string; target?: string };
+  tls_refused: { reason: string; client: string };
   proxy_refused: { status: number; reason: string; client: string };
   request_failed: {
     plugin: string;
@@ -119,6 +121,7 @@ const LEVELS: Partial<Record<EventName, Level>> = {
   config_warning: "warn",
   control_error: "warn",
   rpc_connection_cut: "warn",
+  relay_refused: "warn",
   state_write_failed: "error",
   state_unusable: "warn",
   deploy_failed: "error",
@@ -146,6 +149,7 @@ const LEVELS: Partial<Record<EventName, Level>> = {
   output_unwatched: "warn",
   orphan_found: "warn",
   proxy_error: "warn",
+  tls_refused: "debug",
   proxy_refused: "debug",
   request_failed: "warn",
   upload_failed: "warn",
