@@ -1,11 +1,13 @@
 /**
  * Keeps what is made from the configuration schema in step with it: `schema/supervisor.schema.json`
- * for editors, and the tables of keys in `docs/configuration.md`.
+ * for editors, and the tables of keys in `docs/configuration.md` (the file's own) and
+ * `docs/workers-config.md` (RoadRunner's sections).
  *
- *     deno run -A scripts/schema.ts --write     writes both
+ *     deno run -A scripts/schema.ts --write     writes them
  *     deno run -A scripts/schema.ts --check     exits 1 and names what is out of step
  *
- * Invariant: neither is ever edited by hand; every key of the schema is in both.
+ * Invariant: none is ever edited by hand; every key of the schema is in the JSON Schema and in one
+ * of the pages.
  */
 
 import { fromFileUrl } from "@std/path";
@@ -21,7 +23,19 @@ export interface Generated {
 }
 
 const SCHEMA_FILE = fromFileUrl(new URL("../schema/supervisor.schema.json", import.meta.url));
-const DOCS_FILE = fromFileUrl(new URL("../docs/configuration.md", import.meta.url));
+
+/** The pages with tables of keys, and what is in them. */
+const PAGES: { file: string; maps: () => [name: string, schema: KeySchema][] }[] = [
+  { file: page("configuration.md"), maps: () => [["", describeSchema(fileSchema)]] },
+  {
+    file: page("workers-config.md"),
+    maps: () => [...sections()].map(([name, { schema }]) => [name, describeSchema(schema)]),
+  },
+];
+
+function page(name: string): string {
+  return fromFileUrl(new URL(`../docs/${name}`, import.meta.url));
+}
 
 const BEGIN = "<!-- keys: made by scripts/schema.ts -->";
 const END = "<!-- end of keys -->";
@@ -29,16 +43,19 @@ const END = "<!-- end of keys -->";
 /** Everything this script keeps, as it should be now. */
 export function generated(): Generated[] {
   const schema = JSON.stringify(jsonSchema(sections()), null, 2) + "\n";
-  const docs = Deno.readTextFileSync(DOCS_FILE);
-  const begin = docs.indexOf(BEGIN);
-  const end = docs.indexOf(END);
-  if (begin < 0 || end < begin) throw new Error(`${DOCS_FILE} has lost its markers`);
-  const tables = `${docs.slice(0, begin)}${BEGIN}\n\n${keyTables()}\n\n${docs.slice(end)}`;
-  return [{ file: SCHEMA_FILE, text: schema }, { file: DOCS_FILE, text: tables }];
+  const pages = PAGES.map(({ file, maps }) => {
+    const docs = Deno.readTextFileSync(file);
+    const begin = docs.indexOf(BEGIN);
+    const end = docs.indexOf(END);
+    if (begin < 0 || end < begin) throw new Error(`${file} has lost its markers`);
+    const tables = maps().map(([name, schema]) => keyTables(schema, name)).join("\n\n");
+    return { file, text: `${docs.slice(0, begin)}${BEGIN}\n\n${tables}\n\n${docs.slice(end)}` };
+  });
+  return [{ file: SCHEMA_FILE, text: schema }, ...pages];
 }
 
-/** One heading and table for each map of the file. */
-export function keyTables(): string {
+/** One heading and table for each map of what is called `top` in the file; "": the file itself. */
+export function keyTables(schema: KeySchema, top: string): string {
   const blocks: string[] = [];
   const visit = (node: KeySchema, path: string) => {
     const rows = Object.entries(node.properties ?? {}).filter(([, key]) =>
@@ -58,7 +75,9 @@ export function keyTables(): string {
       visit({ ...map, description: withDefault(facts) }, at);
     }
   };
-  visit(describeSchema(fileSchema), "");
+  visit(schema, top);
+  const named = schema.properties === undefined ? mapOf(schema) : undefined;
+  if (named !== undefined) visit(named.map, `${top}${named.step}`);
   return blocks.join("\n\n");
 }
 

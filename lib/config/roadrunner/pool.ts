@@ -8,7 +8,7 @@ import type * as z from "zod";
 import { ALLOCATOR, MAX_AGE, POOL } from "../defaults.ts";
 import { Refusal } from "../names.ts";
 import { count, duration, flag, read, section } from "../schema/fields.ts";
-import { healthPath } from "../schema/health.ts";
+import { readPath } from "../schema/health.ts";
 import { command, megabytes } from "./fields.ts";
 
 /** `pool` of a worker plugin: checked, complete. Milliseconds, bytes; 0: none, unless said otherwise. */
@@ -139,7 +139,14 @@ const keys = {
 const warmup = section(
   "A request that each new worker answers before it takes others. (Not RoadRunner's.)",
   {
-    path: healthPath({ defaultFrom: "none" }),
+    path: read(
+      "path",
+      readPath,
+      "Path that is asked for; a status of 500 or more is a failed start.",
+      {
+        example: "/ping",
+      },
+    ),
   },
 );
 
@@ -191,7 +198,7 @@ export function completePool(values: PoolValues, cores: number): PoolConfig {
     max_surge: typeof surge === "number"
       ? surge
       : Math.max(1, Math.floor(num_workers * surge.percent / 100)),
-    warmup: warmup?.path === undefined ? undefined : { path: warmup.path },
+    warmup,
   };
 }
 

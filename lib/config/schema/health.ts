@@ -32,11 +32,14 @@ export const healthTimes = (from?: string) => {
 export const healthPath = (facts: { default?: string; defaultFrom?: string }) =>
   read(
     "path",
-    (value) =>
-      value.startsWith("/") ? value : new Refusal(
-        `must begin with /, got ${JSON.stringify(value)}`,
-        `write /${value.replace(/^\w+:\/\/[^/]*\//, "")}`,
-      ),
+    readPath,
     "Path that must answer with a status of 200 to 299. May use templates.",
     { example: "/ping", ...facts },
   ).optional();
+
+/** The path of a URL. */
+export function readPath(value: string): string | Refusal {
+  if (value.startsWith("/")) return value;
+  const what = `must begin with /, got ${JSON.stringify(value)}`;
+  return new Refusal(what, `write /${value.replace(/^\w+:\/\/[^/]*\//, "")}`);
+}

@@ -10,13 +10,18 @@ import { fileSchema } from "../../../lib/config/schema/file.ts";
 import { parseDuration } from "../../../lib/core/duration.ts";
 import { parseSize } from "../../../lib/core/size.ts";
 import { generated } from "../../../scripts/schema.ts";
-import { configOf } from "./kit.ts";
+import { sections } from "../../../plugins/registry.ts";
+import { configOf, messages, readFiles } from "./kit.ts";
 
 Deno.test("schema file and manual are in step with the schema", () => {
   for (const { file, text } of generated()) {
     assert(Deno.readTextFileSync(file) === text, `${file} is out of step: run deno task schema`);
   }
 });
+
+/** Lists and maps whose values need no description of their own. */
+const PLAIN =
+  /\.(?:command|include|labels|buckets|objectives|allow|forbid|trusted_headers|env|output)(?:\[\])+$/;
 
 Deno.test("every key is described", () => {
   const missing: string[] = [];
@@ -29,8 +34,8 @@ Deno.test("every key is described", () => {
     for (const next of node.anyOf ?? []) if (next.properties !== undefined) visit(next, path);
   };
   visit(describeSchema(fileSchema), "");
-  // Words of a command and names of included files need no description of their own.
-  assertEquals(missing.filter((path) => !/\.(?:command|include)\[\]$/.test(path)), []);
+  for (const [name, { schema }] of sections()) visit(describeSchema(schema), name);
+  assertEquals(missing.filter((path) => !PLAIN.test(path)), []);
 });
 
 Deno.test("the defaults that schema and manual tell are those the program uses", async () => {
@@ -44,28 +49,68 @@ Deno.test("the defaults that schema and manual tell are those the program uses",
     proxy: { ...config.proxy, address: `${defaults.PROXY.host}:${defaults.PROXY.port}` },
     processes: { ...process, health: { tcp: false, ...process.health } },
   };
-  let checked = 0;
-  const visit = (node: KeySchema, value: unknown, path: string) => {
-    const map = node.properties ?? node.anyOf?.find((one) => one.properties)?.properties;
-    for (const [key, next] of Object.entries(map ?? {})) {
-      visit(next, (value as Record<string, unknown> | undefined)?.[key], `${path}.${key}`);
-    }
-    if (typeof node.additionalProperties === "object") {
-      visit(node.additionalProperties, value, path);
-    }
-    const told = node.default_value;
-    if (told === undefined) return;
-    const read = node.kind === "duration"
-      ? parseDuration(String(told))
-      : node.kind === "size"
-      ? parseSize(String(told))
-      : told;
-    assertEquals(read, value, path);
-    checked++;
-  };
-  visit(describeSchema(fileSchema), values, "");
+  const checked = checkDefaults(describeSchema(fileSchema), values, "");
   assert(checked >= 30, `${checked} defaults`);
 });
+
+Deno.test("so are those of RoadRunner's sections", async () => {
+  const text = `
+server: { command: x, on_init: { command: x } }
+http:
+  address: 127.0.0.1:80
+  pool: { dynamic_allocator: {} }
+  headers: { cors: {} }
+  static: {}
+  ssl: { cert: supervisor.yaml, key: supervisor.yaml }
+  middleware: [static, headers]
+rpc:
+status: { address: 127.0.0.1:1 }
+metrics: { collect: { a: { type: counter } } }
+logs:
+service: { a: { command: x } }
+`;
+  const { config, dir, problems } = await readFiles(text, { cores: 8 }, sections());
+  assert(config !== undefined, messages({ problems }).join("; "));
+  let checked = 0;
+  for (const [name, { schema }] of sections()) {
+    const node = describeSchema(schema);
+    const value = config.sections[name] as Record<string, unknown>;
+    checked += checkDefaults(node, node.properties === undefined ? value.a : value, name, dir);
+  }
+  assert(checked >= 40, `${checked} defaults`);
+});
+
+/** Compares every default that is told with the value that is used. @returns how many */
+function checkDefaults(node: KeySchema, value: unknown, path: string, dir?: string): number {
+  const map = node.properties ?? node.anyOf?.find((one) => one.properties)?.properties;
+  let checked = 0;
+  for (const [key, next] of Object.entries(map ?? {})) {
+    const below = (value as Record<string, unknown> | undefined)?.[key];
+    checked += checkDefaults(next, below, `${path}.${key}`, dir);
+  }
+  if (typeof node.additionalProperties === "object") {
+    const named = path === "metrics.collect" ? (value as Record<string, unknown>).a : value;
+    checked += checkDefaults(node.additionalProperties, named, path, dir);
+  }
+  const told = node.default_value;
+  if (told === undefined) return checked;
+  assertEquals(asRead(node.kind, told, dir), value, path);
+  return checked + 1;
+}
+
+/** What a default that is told becomes when it is read. */
+function asRead(kind: string | undefined, told: unknown, dir = ""): unknown {
+  const text = String(told);
+  const [host, port] = text.split(":");
+  if (kind?.startsWith("duration")) return parseDuration(text);
+  if (kind === "size or number of megabytes") return parseSize(text);
+  if (kind === "size") return parseSize(text);
+  if (kind === "host:port" && dir !== "") return { host, port: Number(port) };
+  if (text === "25%") return 2; // of eight workers
+  if (text === ".") return dir;
+  if (text === "stderr") return [text];
+  return told;
+}
 
 /** The product's words, not the code's: a default that changes by mistake fails here. */
 Deno.test("the defaults are those of the contract", () => {

@@ -31,6 +31,6 @@ export async function configOf(text: string, request: Partial<ReadRequest> = {})
 }
 
 /** The messages of a result, without places. */
-export function messages({ problems }: ReadResult): string[] {
+export function messages({ problems }: Pick<ReadResult, "problems">): string[] {
   return problems.map(({ message }) => message);
 }

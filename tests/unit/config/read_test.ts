@@ -344,7 +344,7 @@ Deno.test("findConfig: supervisor.yaml, then .rr.yaml, else the directory is nam
 });
 
 Deno.test("warnings do not stop, and are counted apart", async () => {
-  const { config, problems } = await readFiles("metrics: {}\nprocesses: { a: { command: x } }");
+  const { config, problems } = await readFiles("reload: {}\nprocesses: { a: { command: x } }");
   assertEquals(config?.warnings.length, 1);
   const { valid, errors, warnings } = problemsJson(problems);
   assertEquals({ valid, errors, warnings }, { valid: true, errors: 0, warnings: 1 });
@@ -352,7 +352,7 @@ Deno.test("warnings do not stop, and are counted apart", async () => {
 
 Deno.test("more problems than anybody reads are counted, not listed", async () => {
   const keys = Array.from({ length: 5000 }, (_, i) => `key${i}: 1\n`).join("");
-  const { problems } = await readFiles(`${keys}metrics: {}\nprocesses: { a: { comand: x } }`);
+  const { problems } = await readFiles(`${keys}reload: {}\nprocesses: { a: { comand: x } }`);
   assertEquals(problems.length, 201);
   const [more, first] = problems;
   assertEquals(more.message, "there are 4802 more problems");
