@@ -4,6 +4,7 @@
  * RoadRunner's numbers are seconds, and 0 is its default.
  */
 
+import { SERVICE } from "../../config/defaults.ts";
 import { type RpcCall, RpcError, type RpcMethod, type RpcTable } from "../../goridge/rpc.ts";
 import {
   flag,
@@ -69,11 +70,6 @@ const status = new Message<Status>({
 });
 const statuses = new Message<{ status: Status[] }>({ status: messages(1, status) });
 
-/** RoadRunner's defaults. */
-const PROCESSES = 1;
-const RESTART_SEC = 30;
-const STOP_SEC = 5;
-
 /** Processes of one service; a number far beyond that is a mistake of the caller. */
 const MOST_PROCESSES = 1000;
 
@@ -118,11 +114,11 @@ function createService(services: ServiceHost, order: Create): Promise<void> {
   }
   return services.create(name, {
     command,
-    process_num: order.process_num || PROCESSES,
+    process_num: order.process_num || SERVICE.process_num,
     exec_timeout: order.exec_timeout * 1000,
     remain_after_exit: order.remain_after_exit,
-    restart_sec: (order.restart_sec || RESTART_SEC) * 1000,
-    timeout_stop_sec: (order.timeout_stop_sec || STOP_SEC) * 1000,
+    restart_sec: order.restart_sec * 1000 || SERVICE.restart_sec,
+    timeout_stop_sec: order.timeout_stop_sec * 1000 || SERVICE.timeout_stop_sec,
     env: order.env,
     service_name_in_log: order.service_name_in_logs,
   });
