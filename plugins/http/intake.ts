@@ -1,0 +1,202 @@
+/**
+ * HTTP for worker pools: the addresses, the gate, and the pool of each release.
+ *
+ * Invariants: the addresses listen from `start` until the daemon's drain, whatever releases come and
+ * go; without an `http` section nothing listens and a generation has no pool; a request goes to the
+ * pool that is live when its body is complete.
+ */
+
+import type { Config } from "../../lib/config/config.ts";
+import type { HttpConfig } from "../../lib/config/roadrunner/http.ts";
+import { httpOf } from "../../lib/config/roadrunner/mod.ts";
+import { Failure } from "../../lib/core/failure.ts";
+import { type Draining, Gate } from "../../lib/core/gate.ts";
+import type { Front } from "../../lib/http/mod.ts";
+import type { WorkerPool } from "../../lib/pool/contract.ts";
+import { workerIdentity } from "../../lib/release/identity.ts";
+import type {
+  Drained,
+  Intake,
+  IntakeSnapshot,
+  Rebinding,
+  ReleaseContext,
+} from "../../lib/release/intake.ts";
+import type { PluginHost } from "../plugin.ts";
+import { sweepUploads, type UploadHost, uploadNames } from "./body/mod.ts";
+import { DateField } from "./date.ts";
+import { frontOptions } from "./front_options.ts";
+import { handler, type Target } from "./handle.ts";
+import { type Served, Side } from "./side.ts";
+import { warmupOf } from "./warmup.ts";
+
+const NAME = "http";
+
+/** What a release is to this intake; without a pool when its configuration has no `http`. */
+export interface Generation {
+  readonly target?: Target;
+}
+
+/** See the file's comment. */
+export class HttpIntake implements Intake<Generation> {
+  readonly name = NAME;
+  readonly gate: Gate<Target>;
+  readonly #host: PluginHost;
+  readonly #sides: readonly Side[];
+  readonly #date: DateField;
+  readonly #newUploadName: () => string;
+  /** Those that were built and not dropped. */
+  readonly #generations = new Set<Generation>();
+  /** What was made of a configuration, so that configure() has nothing left that can fail. */
+  readonly #prepared = new WeakMap<Config, Served>();
+  /** What is in force; undefined: no `http` section, or not started. */
+  #served: Served | undefined;
+  #requests = 0;
+
+  constructor(host: PluginHost) {
+    this.#host = host;
+    this.gate = new Gate(host.clock);
+    this.#date = new DateField(host.clock);
+    this.#newUploadName = uploadNames(host.system);
+    this.#sides = Side.both(NAME, host);
+  }
+
+  /** The fronts in use: plain before TLS. */
+  get fronts(): readonly Front[] {
+    return this.#sides.flatMap(({ address }) => address.front ?? []);
+  }
+
+  /** @throws Failure naming the address and what is in the way, or the user that does not exist */
+  start(): Promise<void> {
+    const { config, system, clock, emit } = this.#host;
+    this.#bind(undefined, config)?.commit();
+    this.configure(config);
+    const http = this.#served?.http;
+    if (http !== undefined) {
+      const owner = workerIdentity(config, NAME, system);
+      // It tells what it did; nobody waits for it.
+      void sweepUploads(http.uploads.dir, { system, clock, emit }, owner);
+    }
+    return Promise.resolve();
+  }
+
+  /** @throws Failure when an address cannot be bound, or the workers' user does not exist */
+  rebind(next: Config): Rebinding | undefined {
+    return this.#bind(this.#served?.http, next);
+  }
+
+  configure(next: Config): void {
+    const served = this.#served = this.#serve(next);
+    if (served === undefined) return;
+    const { http } = served;
+    for (const { address } of this.#sides) address.front?.configure(frontOptions(http));
+    for (const { target } of this.#generations) target?.pool.update(http.pool);
+  }
+
+  async build(release: ReleaseContext, signal: AbortSignal): Promise<Generation> {
+    const http = httpOf(release.config);
+    if (http === undefined) return {};
+    const pool = await this.#host.pool(
+      {
+        plugin: NAME,
+        name: NAME,
+        command: http.pool.command,
+        settings: http.pool,
+        warmup: warmupOf(http),
+      },
+      release,
+      signal,
+    );
+    await pool.start(signal);
+    const { encoding } = http;
+    const generation = { target: { pool, encoding, debug: http.pool.debug } };
+    this.#generations.add(generation);
+    return generation;
+  }
+
+  swap(next: Generation | undefined): Draining {
+    return this.gate.swap(next?.target);
+  }
+
+  async drop(generation: Generation): Promise<void> {
+    this.#generations.delete(generation);
+    const left = await generation.target?.pool.destroy() ?? [];
+    if (left.length === 0) return;
+    throw new Failure(`workers of the pool "${NAME}" outlived SIGKILL: pids ${left.join(", ")}`);
+  }
+
+  async drain(ms: number): Promise<Drained> {
+    const drained = await Promise.all(this.#sides.map(({ address }) => address.drain(ms)));
+    return { cut: drained.reduce((sum, one) => sum + one.cut, 0) };
+  }
+
+  cut(): void {
+    for (const { address } of this.#sides) address.cut();
+  }
+
+  drainBudget(): number {
+    return this.#served?.http.drain_timeout ?? 0;
+  }
+
+  pools({ target }: Generation): readonly WorkerPool[] {
+    return target === undefined ? [] : [target.pool];
+  }
+
+  snapshot(): IntakeSnapshot {
+    const inUse = this.#sides.map(({ address }) => address).filter(({ front }) => front);
+    const connections = this.#sides.flatMap(({ address }) => address.fronts)
+      .reduce((sum, front) => sum + front.connections, 0);
+    return {
+      name: NAME,
+      address: inUse.map(({ printed }) => printed).join(", "),
+      state: inUse.at(0)?.state ?? "closed",
+      connections,
+      requests: this.#requests,
+    };
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    this.cut();
+    return Promise.resolve();
+  }
+
+  /** Binds what differs; a side that fails takes the others with it. */
+  #bind(old: HttpConfig | undefined, config: Config): Rebinding | undefined {
+    const next = this.#serve(config);
+    const done: Rebinding[] = [];
+    const undo = () => done.forEach((one) => one.undo());
+    try {
+      for (const side of this.#sides) {
+        const rebinding = side.rebind(old, next, () => this.#served);
+        if (rebinding !== undefined) done.push(rebinding);
+      }
+    } catch (error) {
+      undo();
+      throw error;
+    }
+    if (done.length === 0) return undefined;
+    return { commit: () => done.forEach((one) => one.commit()), undo };
+  }
+
+  /** @throws Failure when the workers' user does not exist */
+  #serve(config: Config): Served | undefined {
+    const http = httpOf(config);
+    if (http === undefined) return undefined;
+    let served = this.#prepared.get(config);
+    if (served === undefined) {
+      served = { http, handler: this.#handler(http, config) };
+      this.#prepared.set(config, served);
+    }
+    return served;
+  }
+
+  #handler(http: HttpConfig, config: Config): Served["handler"] {
+    const { system, emit } = this.#host;
+    const owner = workerIdentity(config, NAME, system);
+    const uploads: UploadHost = { names: this.#newUploadName, owner, emit };
+    const answer = handler(http, { gate: this.gate, emit, uploads, date: this.#date });
+    return (exchange) => {
+      this.#requests++;
+      return answer(exchange);
+    };
+  }
+}
