@@ -8,6 +8,9 @@
 /** How serious an event is. */
 export type Level = "debug" | "info" | "warn" | "error";
 
+/** What the application calls its own lines; `plain` is a line without a level. */
+export type AppLevel = Level | "plain";
+
 /** Facts most process events share. */
 interface OfProcess {
   process: string;
@@ -73,6 +76,8 @@ export interface Events {
   process_stop_overdue: OfProcess & { pid: number; after_ms: number };
   process_stopped: OfProcess & { ms: number };
   process_stop_failed: OfProcess & { pids: number[] };
+  /** What the application logs by RPC. */
+  app_log: { level: AppLevel; message: string; attributes: Record<string, string> };
   hook_failed: OfProcess & { hook: string; error: string };
   memory_warning: OfProcess & { rss_bytes: number; warn_bytes: number };
   memory_limit_exceeded: OfProcess & { rss_bytes: number; limit_bytes: number };
@@ -108,6 +113,42 @@ export interface Events {
   uploads_swept: { directory: string; files: number };
   upstreams_down: { release: string; hold_ms: number };
   upstreams_back: { release: string; after_ms: number };
+  worker_ready: {
+    pool: string;
+    release: string;
+    worker: string;
+    pid: number;
+    reason: string;
+    ms: number;
+  };
+  worker_start_failed: {
+    pool: string;
+    release: string;
+    worker: string;
+    error: string;
+    detail?: Record<string, unknown>;
+  };
+  worker_failed: {
+    pool: string;
+    release: string;
+    worker: string;
+    pid: number;
+    how: string;
+    error: string;
+    doing?: string;
+  };
+  pool_failing: {
+    pool: string;
+    release: string;
+    alive: number;
+    target: number;
+    reason: string;
+    next_try_ms: number;
+  };
+  pool_recovered: { pool: string; release: string; alive: number };
+  pool_reset: { pool: string; release: string; replaced: number; ms: number; error?: string };
+  pool_scaled: { pool: string; release: string; from: number; to: number; why: string };
+  pool_exhausted: { pool: string; release: string; requests: number; reason: string };
 }
 
 /** Name of an event. */
@@ -155,6 +196,11 @@ const LEVELS: Partial<Record<EventName, Level>> = {
   upload_failed: "warn",
   upload_left: "warn",
   upstreams_down: "error",
+  worker_ready: "debug",
+  worker_start_failed: "error",
+  worker_failed: "warn",
+  pool_failing: "error",
+  pool_exhausted: "warn",
 };
 
 /** The level an event is logged at (a wanted exit is less than a crash). */
@@ -162,8 +208,15 @@ export function levelOf<N extends EventName>(name: N, data: Events[N]): Level {
   if (name === "process_exited") {
     return (data as Events["process_exited"]).wanted ? "info" : "warn";
   }
+  if (name === "app_log") {
+    const { level } = data as Events["app_log"];
+    return level === "plain" ? "info" : level;
+  }
   if (name === "log_reopened") {
     return (data as Events["log_reopened"]).error === undefined ? "info" : "error";
+  }
+  if (name === "pool_reset") {
+    return (data as Events["pool_reset"]).error === undefined ? "info" : "error";
   }
   return LEVELS[name] ?? "info";
 }
@@ -172,7 +225,7 @@ export function levelOf<N extends EventName>(name: N, data: Events[N]): Level {
  * Events that are so many that they go to the log alone: in memory and for followers they would drive
  * out everything else.
  */
-export const LOG_ONLY: ReadonlySet<EventName> = new Set(["http_request"]);
+export const LOG_ONLY: ReadonlySet<EventName> = new Set(["http_request", "app_log"]);
 
 /** One event as it is kept, logged and sent. */
 export interface EventRecord {

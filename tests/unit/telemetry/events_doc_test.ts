@@ -42,7 +42,7 @@ Deno.test("every event is documented with all its facts", () => {
 Deno.test("the documented levels are those that events have", () => {
   for (const [name, { level }] of documented()) {
     const [usual, other] = level.split(", ");
-    // With these facts the two events that have two levels show the first one.
+    // With these facts the events that have two levels show the first one.
     const facts = { wanted: true } as never;
     assertEquals(usual, levelOf(name as EventName, facts), name);
     const worse = { wanted: false, error: "x" } as never;
