@@ -21,7 +21,7 @@ import type { Turn } from "./turn.ts";
 /** Something that follows the configuration with an address or other live settings. */
 export interface Addressed {
   /** As {@linkcode Intake.rebind}. @throws Failure */
-  rebind(next: Config): Rebinding | undefined;
+  rebind(next: Config): Rebinding | undefined | Promise<Rebinding | undefined>;
   configure(next: Config): void;
 }
 

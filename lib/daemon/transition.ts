@@ -13,10 +13,10 @@
  * Invariant: a failure before the swap changes nothing, neither configuration nor release.
  */
 
-import { compare, type CompareSection } from "../config/mod.ts";
+import { compare } from "../config/mod.ts";
 import type { Change, Config } from "../config/config.ts";
 import { Exit, Failure, messageOf } from "../core/failure.ts";
-import { sections } from "../../plugins/registry.ts";
+import { comparisons } from "../../plugins/registry.ts";
 import { deploy, type Deployed, type Order, type Tell } from "../release/deploy.ts";
 import { standingProcesses } from "../release/fleet.ts";
 import { hasInitial, isInitial } from "../release/initial.ts";
@@ -39,7 +39,7 @@ export interface Transition {
 /** The configuration as it is on disk now, and how it differs. @throws Failure when it is bad. */
 export async function planned(context: Context): Promise<{ next: Config; changes: Change[] }> {
   const next = await context.read();
-  return { next, changes: compare(context.config, next, comparers()) };
+  return { next, changes: compare(context.config, next, comparisons()) };
 }
 
 /** @throws Failure; nothing has changed then. */
@@ -56,7 +56,7 @@ export async function transition(
   const standing = new Set(
     standingProcesses(next).map((one) => one.id).filter((id) => touched.has(id)),
   );
-  const rebinding = rebindAll(context, next);
+  const rebinding = await rebindAll(context, next);
   const adopt = () => adoptConfig(context, next, changes, () => rebinding.commit());
   const goal = target ?? currentAgain(context, next, changes);
   try {
@@ -76,22 +76,13 @@ export async function transition(
   return { changes, errors };
 }
 
-/** How the sections of plugins and of RoadRunner compare, by name. */
-function comparers(): Map<string, CompareSection> {
-  return new Map(
-    [...sections()].flatMap(([name, { compare }]) =>
-      compare === undefined ? [] : [[name, compare]]
-    ),
-  );
-}
-
 /** Binds every address that changes. @throws Failure; nothing is bound then */
-function rebindAll({ addresses }: Context, next: Config): Rebinding {
+async function rebindAll({ addresses }: Context, next: Config): Promise<Rebinding> {
   const all: Rebinding[] = [];
   const undo = () => all.forEach((one) => one.undo());
   try {
     for (const one of addresses()) {
-      const rebinding = one.rebind(next);
+      const rebinding = await one.rebind(next);
       if (rebinding !== undefined) all.push(rebinding);
     }
   } catch (error) {

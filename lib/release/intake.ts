@@ -64,7 +64,7 @@ export interface Intake<G> extends AsyncDisposable {
    * commit(). Undefined: there is nothing to bind.
    * @throws Failure when it cannot be bound, or cannot change while the daemon runs
    */
-  rebind(next: Config): Rebinding | undefined;
+  rebind(next: Config): Rebinding | undefined | Promise<Rebinding | undefined>;
   /** Takes on newer settings that apply live. Synchronous, cannot fail. */
   configure(next: Config): void;
   /** A started and proven generation, not yet live. @throws Failure; nothing of it is left then. */

@@ -9,6 +9,7 @@
 import type { ServiceConfig } from "../../config/roadrunner/service.ts";
 import type { CollectorConfig } from "../../config/roadrunner/metrics.ts";
 import type { WorkerSnapshot } from "../../pool/types.ts";
+import type { AppLevel } from "../../telemetry/events.ts";
 
 /** The daemon, as PHP clients may use it. */
 export interface RpcHost {
@@ -30,7 +31,7 @@ export interface RpcHost {
   /** Undefined: metrics are off. */
   readonly metrics: AppMetrics | undefined;
   /** A line of the application's log. */
-  log(level: AppLogLevel, message: string, attributes: Record<string, string>): void;
+  log(level: AppLevel, message: string, attributes: Record<string, string>): void;
 }
 
 /** An answer about health, as the status address gives it. */
@@ -78,5 +79,5 @@ export interface AppMetrics {
   unregister(name: string): void;
 }
 
-/** Levels of the application's log; `plain` is a line without any. */
-export type AppLogLevel = "error" | "info" | "warn" | "debug" | "plain";
+/** Levels of the application's log. */
+export type { AppLevel as AppLogLevel } from "../../telemetry/events.ts";

@@ -1,0 +1,50 @@
+/**
+ * The intakes of plugins, and the pools behind them.
+ *
+ * Invariant: everything is constructed here and nothing is started.
+ */
+
+import { plugins } from "../../plugins/registry.ts";
+import type { Config } from "../config/config.ts";
+import { relayDoors } from "../goridge/relay_doors.ts";
+import type { RpcTable } from "../goridge/rpc.ts";
+import { openPool } from "../pool/pool.ts";
+import type { Ground } from "../release/ground.ts";
+import type { Intake } from "../release/intake.ts";
+import { Pools, type PoolsHost } from "../release/pools.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
+
+/** What is plugged in. */
+export interface Plugged {
+  // deno-lint-ignore no-explicit-any -- intakes of different generations stand side by side
+  readonly intakes: readonly Intake<any>[];
+  /** What plugins offer to PHP clients. */
+  readonly tables: readonly RpcTable[];
+}
+
+/** @param host what pools ask of the daemon: the RPC address and the counts set by hand */
+export function plugIn(
+  ground: Ground,
+  config: Config,
+  metrics: Metrics,
+  host: Pick<PoolsHost, "rpc" | "count">,
+): Plugged {
+  const { clock, emit, system, signal } = ground;
+  const pools = new Pools(ground, { doors: relayDoors({ clock, emit }), open: openPool, ...host });
+  const all = plugins.map((plugin) => ({
+    plugin,
+    intake: plugin.create({
+      system,
+      clock,
+      emit,
+      metrics,
+      config,
+      signal,
+      pool: (order, release, signal) => pools.open(order, release, signal),
+    }),
+  }));
+  return {
+    intakes: all.map(({ intake }) => intake),
+    tables: all.flatMap(({ plugin, intake }) => plugin.rpc?.(intake) ?? []),
+  };
+}
