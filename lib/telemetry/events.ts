@@ -146,8 +146,7 @@ export interface Events {
     next_try_ms: number;
   };
   pool_recovered: { pool: string; release: string; alive: number };
-  pool_reset: { pool: string; release: string; replaced: number; ms: number; error?: string };
-  pool_scaled: { pool: string; release: string; from: number; to: number; why: string };
+  pool_adapted: { pool: string; release: string; from: number; to: number; why: string };
   pool_exhausted: { pool: string; release: string; requests: number; reason: string };
 }
 
@@ -214,9 +213,6 @@ export function levelOf<N extends EventName>(name: N, data: Events[N]): Level {
   }
   if (name === "log_reopened") {
     return (data as Events["log_reopened"]).error === undefined ? "info" : "error";
-  }
-  if (name === "pool_reset") {
-    return (data as Events["pool_reset"]).error === undefined ? "info" : "error";
   }
   return LEVELS[name] ?? "info";
 }
