@@ -38,12 +38,17 @@ Deno.test("README and configuration.md show a configuration", () => {
 /** Configuration files of the examples, by path from the top. */
 const examples = [...Deno.readDirSync(join(ROOT, "examples"))]
   .filter(({ isDirectory }) => isDirectory)
-  .map(({ name }) => `examples/${name}/supervisor.yaml`);
+  .map(({ name }) => `examples/${name}`)
+  .map((place) => {
+    const names = [...Deno.readDirSync(join(ROOT, place))].map(({ name }) => name);
+    return `${place}/${names.includes(".rr.yaml") ? ".rr.yaml" : "supervisor.yaml"}`;
+  });
 
 for (const name of examples) {
   Deno.test(`${name} is valid`, async () => {
     const { config, problems } = await read({ file: join(ROOT, name), env: {} }, sections());
     assertEquals(problems.map(({ line, message }) => `${line}: ${message}`), []);
-    assert(config !== undefined && config.processes.length > 0);
+    assert(config !== undefined);
+    assert(config.processes.length > 0 || config.sections.http !== undefined);
   });
 }

@@ -128,11 +128,20 @@ export class Worker implements AsyncDisposable {
     name: string,
     { runtime = "deno" as Runtime, relay = "pipes" as typeof RELAYS[number], env = {} } = {},
   ): Promise<Worker> {
-    const argv = await commandOf(name, runtime);
+    const plugin = name.endsWith(".php") ? "http" : name;
+    return await Worker.run(await commandOf(name, runtime), plugin, { relay, env });
+  }
+
+  /** Starts any worker. @param plugin what RR_MODE says */
+  static async run(
+    argv: string[],
+    plugin: string,
+    { relay = "pipes" as typeof RELAYS[number], env = {} } = {},
+  ): Promise<Worker> {
     const spawn = (dsn: string) =>
       new Deno.Command(argv[0], {
         args: argv.slice(1),
-        env: { RR_RELAY: dsn, RR_MODE: name.endsWith(".php") ? "http" : name, ...env },
+        env: { RR_RELAY: dsn, RR_MODE: plugin, ...env },
         stdin: "piped",
         stdout: "piped",
         stderr: "piped",
