@@ -9,8 +9,11 @@
  *
  * `cut` is: a frame that is no request, a peer that reads nothing of its answers, cut().
  *
- * Invariants: a call is in flight until its answer is sent; calls in flight and their bytes are
- * bounded, and beyond that nothing is read (the peer waits, nobody else does); run() never rejects.
+ * Invariants: calls at work and their arguments are bounded, and so are answers that wait to be sent;
+ * beyond that nothing is read (the peer waits, nobody else does). run() never rejects.
+ *
+ * A client may send many calls before it reads the first answer, and cannot read while it is kept from
+ * sending: so answers that nobody reads yet hold nothing up until there are a great many.
  */
 
 import { type Clock, within } from "../core/clock.ts";
@@ -23,15 +26,23 @@ import { RpcRequest } from "./rpc_exchange.ts";
 
 /** What one connection may take up. */
 export interface RpcLimits {
-  /** Calls in flight. */
+  /** Calls at work. */
   calls: number;
-  /** Bytes of the arguments in flight; one call may exceed it. */
+  /** Bytes of their requests; the last one may exceed it. */
   bytes: number;
+  /** Bytes of answers that wait, each with ANSWER_COST more; those of the calls at work may exceed it. */
+  answers: number;
   /** The longest payload of a request, bytes. */
   frame: number;
   /** How long a peer may read nothing of what is sent to it, milliseconds. */
   send: number;
 }
+
+/** What an answer takes up besides its bytes. */
+const ANSWER_COST = 512;
+
+/** Small answers go out together in pieces of up to so many bytes. */
+const PIECE = 64 * 1024;
 
 /** The connection of one client. */
 export class RpcConnection {
@@ -43,7 +54,9 @@ export class RpcConnection {
   #calls = 0;
   #bytes = 0;
   /** Answers to be sent, in the order in which they were ready. */
-  #answers: { frame: OutFrame; bytes: number }[] = [];
+  #answers: OutFrame[] = [];
+  /** What those and the ones being sent take up. */
+  #waiting = 0;
   #sending = false;
   /** No more requests are read. */
   #ending = false;
@@ -59,11 +72,6 @@ export class RpcConnection {
     this.#limits = limits;
   }
 
-  /** Calls that are not answered yet. */
-  get calls(): number {
-    return this.#calls;
-  }
-
   /**
    * Serves until the end.
    * @returns what the peer did that its connection was cut for; undefined: nothing of the kind
@@ -71,7 +79,7 @@ export class RpcConnection {
   async run(): Promise<string | undefined> {
     const reading = this.#readAll().catch((error) => this.#cutBecause(messageOf(error)));
     await Promise.race([reading, this.#until(() => this.#ending)]);
-    await this.#until(() => this.#closed || this.#calls === 0);
+    await this.#until(() => this.#closed || (this.#calls === 0 && this.#waiting === 0));
     this.cut();
     return this.#offence;
   }
@@ -93,21 +101,29 @@ export class RpcConnection {
 
   /** Reads requests until the peer sends no more, or none shall be taken. @throws FrameBroken */
   async #readAll(): Promise<void> {
-    const { calls, bytes } = this.#limits;
     for (;;) {
-      await this.#until(() => this.#ending || (this.#calls < calls && this.#bytes < bytes));
+      await this.#until(() => this.#ending || this.#hasRoom());
       const frame = this.#ending ? undefined : await this.#receive();
       if (frame === undefined || this.#ending) return;
       this.#take(new RpcRequest(frame), frame.payload.length);
     }
   }
 
+  #hasRoom(): boolean {
+    const { calls, bytes, answers } = this.#limits;
+    return this.#calls < calls && this.#bytes < bytes && this.#waiting < answers;
+  }
+
   #take(request: RpcRequest, bytes: number): void {
     this.#calls++;
     this.#bytes += bytes;
-    this.#dispatch.answer(request).then((frame) => {
-      this.#answers.push({ frame, bytes });
+    this.#dispatch.answer(request).then((answer) => {
+      this.#calls--;
+      this.#bytes -= bytes;
+      this.#answers.push(answer);
+      this.#waiting += costOf(answer);
       if (!this.#sending) this.#sendAll();
+      this.#change();
     });
   }
 
@@ -129,10 +145,10 @@ export class RpcConnection {
   async #sendAll(): Promise<void> {
     this.#sending = true;
     while (this.#answers.length > 0 && !this.#closed) {
-      const { frame, bytes } = this.#answers.shift()!;
-      for (const piece of pieces(frame)) await this.#write(piece);
-      this.#calls--;
-      this.#bytes -= bytes;
+      const answers = this.#answers;
+      this.#answers = [];
+      for (const piece of together(answers.flatMap(pieces))) await this.#write(piece);
+      this.#waiting -= answers.reduce((sum, answer) => sum + costOf(answer), 0);
       this.#change();
     }
     this.#sending = false;
@@ -169,4 +185,25 @@ export class RpcConnection {
 /** Reset, closed, ended: whatever the system says, nobody is there any more. */
 function gone(): null {
   return null;
+}
+
+function costOf({ parts = [] }: OutFrame): number {
+  return parts.reduce((sum, { length }) => sum + length, ANSWER_COST);
+}
+
+/** The same bytes in fewer pieces: a system call costs more than copying what is small. */
+function* together(small: readonly Uint8Array[]): Generator<Uint8Array> {
+  for (let from = 0, to = 0; from < small.length; from = to) {
+    let size = 0;
+    while (to < small.length && (to === from || size + small[to].length <= PIECE)) {
+      size += small[to++].length;
+    }
+    if (to === from + 1) {
+      yield small[from];
+      continue;
+    }
+    const piece = new Uint8Array(size);
+    for (let at = 0, next = from; next < to; at += small[next++].length) piece.set(small[next], at);
+    yield piece;
+  }
 }

@@ -75,10 +75,7 @@ export class Message<M extends object> {
 
   /** @throws RpcError */
   fromJson(value: unknown, name: string): M {
-    if (typeof value !== "object" || value === null || Array.isArray(value)) {
-      throw new RpcError(`${name} must be an object`);
-    }
-    const given = new Map(Object.entries(value));
+    const given = new Map(pairsOf(value, name));
     const read = this.#fields.map(([key, field]) => {
       const part = given.get(key) ?? null;
       return [key, part === null ? field.zero() : field.fromJson(part, `"${key}"`)];
@@ -265,18 +262,21 @@ export function textMap(number: number): Field<Record<string, string>> {
       }
     },
     fromJson(value, name) {
-      // An empty map of PHP is a list in JSON.
-      if (Array.isArray(value) && value.length === 0) return this.zero();
-      if (typeof value !== "object" || value === null || Array.isArray(value)) {
-        throw new RpcError(`${name} must be an object`);
-      }
-      const pairs = Object.entries(value);
+      const pairs = pairsOf(value, name);
       mayGrow(pairs.length - 1);
       const map = this.zero();
       for (const [key, item] of pairs) map[key] = text(number).fromJson(item, `each of ${name}`);
       return map;
     },
   };
+}
+
+/** Keys and values of an object. @throws RpcError when it is none */
+function pairsOf(value: unknown, name: string): [string, unknown][] {
+  // An empty array of PHP is a list in JSON, whatever it was meant to be.
+  const isList = Array.isArray(value) && value.length > 0;
+  if (typeof value === "object" && value !== null && !isList) return Object.entries(value);
+  throw new RpcError(`${name} must be an object`);
 }
 
 function mayGrow(length: number): void {

@@ -159,7 +159,7 @@ Deno.test("what is missing is zero: no bytes, null, an empty object", () => {
     parts: [],
   };
   assertEquals(plain(everything.argument(callOf("proto", new Uint8Array(0)))), zero);
-  for (const argument of [null, {}, { name: null, later: 1, map: [] }]) {
+  for (const argument of [null, {}, [], { name: null, later: 1, map: [] }]) {
     assertEquals(plain(everything.argument(callOf("json", argument))), zero);
   }
   assertEquals(everything.encode(zero as Everything).length, 0);
@@ -199,7 +199,7 @@ Deno.test("JSON of the wrong type is refused with the name of the field", () => 
   assertEquals(refused({ list: [1] }), 'each of "list" must be a string');
   assertEquals(refused({ map: [1] }), '"map" must be an object');
   assertEquals(refused({ map: { a: 1 } }), 'each of "map" must be a string');
-  assertEquals(refused({ part: [] }), '"part" must be an object');
+  assertEquals(refused({ part: [1] }), '"part" must be an object');
   assertEquals(refused({ parts: [3] }), 'each of "parts" must be an object');
   const raw = assertThrows(() => everything.argument(callOf("raw", null)), RpcError);
   assertEquals(raw.message, "the argument must be protobuf or JSON");

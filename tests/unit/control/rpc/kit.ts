@@ -1,0 +1,139 @@
+/** A daemon as the RPC tables see it, and PHP programs that call it. */
+
+import { fromFileUrl } from "@std/path";
+import { Failure } from "../../../../lib/core/failure.ts";
+import {
+  type AppMetrics,
+  type Health,
+  type RpcHost,
+  rpcTables,
+  type ServiceHost,
+  type ServiceProcess,
+} from "../../../../lib/control/rpc/mod.ts";
+import { openRpc, type RpcServer } from "../../../../lib/goridge/rpc_server.ts";
+import type { RpcTable } from "../../../../lib/goridge/rpc.ts";
+import { realClock } from "../../../../lib/os/clock.ts";
+import type { WorkerSnapshot } from "../../../../lib/pool/types.ts";
+
+/** A worker as the pool shows it. */
+export const WORKER: WorkerSnapshot = {
+  id: "http#0",
+  plugin: "http",
+  pool: "http",
+  release_id: "v1",
+  pid: 10,
+  state: "ready",
+  status: 1,
+  jobs: 3,
+  created_at: "2023-11-14T22:13:20.001Z",
+  age_ms: 5,
+  memory_bytes: 12345678,
+  cpu_percent: 0.5,
+  doing: null,
+  since_ms: null,
+  command: "php worker.php",
+};
+
+/** What was asked of the daemon is in `asked`; what it answers stands in its fields. */
+export class FakeHost implements RpcHost {
+  readonly asked: string[] = [];
+  sections: Record<string, unknown> = { rpc: { listen: "tcp://127.0.0.1:6001" } };
+  states: Record<string, Health> = { http: { code: 200, message: "" } };
+  processes: Record<string, ServiceProcess[]> = {};
+  failure: Failure | undefined;
+  known = new Set<string>();
+
+  config = () => this.sections;
+  plugins = () => ["http", "jobs"];
+  workers = (plugin: string) => plugin === "http" ? [WORKER] : undefined;
+  reset = (plugin: string) => this.#ask(`reset ${plugin}`);
+  addWorker = (plugin: string) => this.#ask(`add ${plugin}`);
+  removeWorker = (plugin: string) => this.#ask(`remove ${plugin}`);
+  health = (plugin: string, question: string) => {
+    this.asked.push(`${question} ${plugin}`);
+    return this.states[plugin];
+  };
+  log = (...line: unknown[]) => void this.asked.push(`log ${JSON.stringify(line)}`);
+
+  services: ServiceHost = {
+    create: (name, service) => this.#ask(`create ${name} ${JSON.stringify(service)}`),
+    terminate: (name) => this.#ask(`terminate ${name}`),
+    restart: (name) => this.#ask(`restart ${name}`),
+    list: () => Object.keys(this.processes),
+    processes: (name) => this.processes[name],
+  };
+
+  metrics: AppMetrics | undefined = {
+    declare: (name, collector) => {
+      this.asked.push(`declare ${name} ${JSON.stringify(collector)}`);
+      const isNew = !this.known.has(name);
+      this.known.add(name);
+      return isNew;
+    },
+    add: (...sample) => this.#sample("add", sample),
+    sub: (...sample) => this.#sample("sub", sample),
+    observe: (...sample) => this.#sample("observe", sample),
+    set: (...sample) => this.#sample("set", sample),
+    unregister: (name) => this.#sample("unregister", [name]),
+  };
+
+  #sample(how: string, sample: [string, ...unknown[]]): void {
+    this.asked.push(`${how} ${JSON.stringify(sample)}`);
+    if (!this.known.has(sample[0])) throw new Failure(`undefined collector: ${sample[0]}`);
+  }
+
+  async #ask(what: string): Promise<void> {
+    this.asked.push(what);
+    // As the daemon does: not in the turn of the call.
+    await Promise.resolve();
+    if (this.failure !== undefined) throw this.failure;
+  }
+}
+
+/** A server with the tables on a fake daemon. */
+export function serveHost(
+  host: RpcHost,
+  listen = "tcp://127.0.0.1:0",
+  plugins: readonly RpcTable[] = [],
+): Promise<RpcServer> {
+  const table = rpcTables(host, plugins);
+  return openRpc({ listen, owner: undefined, table, emit: () => {}, clock: realClock });
+}
+
+/** One call of rpc_calls.php. */
+export type PhpCall = [method: string, argument: { json: unknown } | { hex: string }];
+
+/** What it printed of the reply. */
+export type PhpReply = { json?: unknown; hex?: string; error?: string };
+
+/** Makes the calls from PHP, one after the other. */
+export async function callFromPhp(address: string, calls: readonly PhpCall[]): Promise<PhpReply[]> {
+  const lines = calls.map(([method, argument]) => `${JSON.stringify({ method, ...argument })}\n`);
+  const out = await php("rpc_calls.php", [], address, lines.join(""));
+  return out.split("\n").filter((line) => line !== "").map((line) => JSON.parse(line));
+}
+
+/** Runs a program of tests/fixtures/php. @returns its output @throws Error when it fails */
+export async function php(
+  program: string,
+  args: string[],
+  address: string,
+  input = "",
+): Promise<string> {
+  const path = fromFileUrl(new URL(`../../../fixtures/php/${program}`, import.meta.url));
+  const command = new Deno.Command("php", {
+    args: [path, ...args],
+    env: { RR_RPC: address },
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "piped",
+  });
+  const child = command.spawn();
+  const writer = child.stdin.getWriter();
+  await writer.write(new TextEncoder().encode(input));
+  await writer.close();
+  const { code, stdout, stderr } = await child.output();
+  const [out, err] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
+  if (code !== 0) throw new Error(`${program} ended with ${code}: ${err}${out}`);
+  return out;
+}
