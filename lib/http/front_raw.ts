@@ -9,13 +9,15 @@
  * | closed   | no      | none                                   | –                         |
  *
  * Invariant: a failing accept never ends the front while it is open; it is told, and tried again
- * after a pause.
+ * after a pause. Nothing that a client does (or does not, in a TLS handshake) delays the next accept.
  */
 
 import { type Clock, sleep, type Timer } from "../core/clock.ts";
 import { messageOf } from "../core/failure.ts";
 import type { Handler } from "./exchange.ts";
 import type { Front, FrontHost, FrontOptions } from "./front.ts";
+import { Leftovers } from "./leftovers.ts";
+import type { BoundPlace } from "./listen.ts";
 import { RawConnection, type Shared } from "./raw_connection.ts";
 import { Sweeper } from "./sweeper.ts";
 
@@ -26,30 +28,29 @@ const LAST_ACCEPTS_MS = 20;
 
 export class RawFront implements Front, Shared {
   readonly sweeper: Sweeper;
+  readonly leftovers: Leftovers;
   readonly address: { hostname: string; port: number; path?: string };
   readonly closed: Promise<void>;
   drainingSince: number | undefined;
   requests = 0;
   served = 0;
 
-  readonly #listener: Deno.Listener;
+  readonly #place: BoundPlace;
   readonly #connections = new Set<RawConnection>();
   readonly #close = Promise.withResolvers<void>();
   #listening = true;
 
   constructor(
-    listener: Deno.Listener,
+    place: BoundPlace,
     readonly handler: Handler,
     public options: FrontOptions,
     readonly host: FrontHost,
   ) {
-    this.#listener = listener;
+    this.#place = place;
     this.sweeper = new Sweeper(host.clock);
     this.closed = this.#close.promise;
-    const { addr } = listener;
-    this.address = addr.transport === "tcp"
-      ? { hostname: addr.hostname, port: addr.port }
-      : { hostname: "", port: 0, path: (addr as Deno.UnixAddr).path };
+    this.address = place.address;
+    this.leftovers = new Leftovers(this.sweeper, place.address.port);
     this.#accept();
   }
 
@@ -87,7 +88,7 @@ export class RawFront implements Front, Shared {
     const clock: Clock = this.host.clock;
     while (this.#listening) {
       try {
-        const conn = await this.#listener.accept();
+        const conn = await this.#place.listener.accept();
         this.#serve(conn);
       } catch (error) {
         if (!this.#listening) break;
@@ -112,10 +113,16 @@ export class RawFront implements Front, Shared {
   #stopListening(): void {
     if (!this.#listening) return;
     this.#listening = false;
-    this.#listener.close();
+    try {
+      this.#place.close();
+    } catch (error) {
+      this.host.emit("internal_error", { where: "http close", error: messageOf(error) });
+    }
   }
 
   #settle(): void {
-    if (!this.#listening && this.#connections.size === 0) this.#close.resolve();
+    if (this.#listening || this.#connections.size > 0) return;
+    this.leftovers.flush();
+    this.#close.resolve();
   }
 }

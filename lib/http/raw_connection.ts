@@ -3,6 +3,7 @@
  *
  * | phase   | meaning                          | ends with                    | limit            |
  * | ------- | -------------------------------- | ---------------------------- | ---------------- |
+ * | handshake | TLS is being agreed on         | done → idle; fails → end     | header: closed   |
  * | idle    | no byte of the next request      | first byte → head            | idle: closed     |
  * | head    | some bytes of a head             | complete → answer            | header: 408      |
  * | answer  | the handler works                | done → idle, linger or end   | write: send, cut |
@@ -25,8 +26,10 @@ import { CHUNKED, FramedBody, type Source } from "./framed_body.ts";
 import type { FrontHost, FrontOptions } from "./front.ts";
 import { RequestHead } from "./head.ts";
 import { Inbox } from "./inbox.ts";
+import type { Leftovers } from "./leftovers.ts";
 import { putResponseHead } from "./put_head.ts";
 import { RawExchange } from "./raw_exchange.ts";
+import { RawTunnel } from "./raw_tunnel.ts";
 import type { Sweeper, Watched } from "./sweeper.ts";
 import { Wire } from "./wire.ts";
 
@@ -38,13 +41,14 @@ const HALF_CLOSED_MS = 250;
 /** What idle connections still get when the front drains. */
 const IDLE_GRACE_MS = 1000;
 
-type Phase = "idle" | "head" | "answer" | "body" | "tunnel" | "linger" | "end";
+type Phase = "handshake" | "idle" | "head" | "answer" | "body" | "tunnel" | "linger" | "end";
 
 /** What connections share: the front, as far as they know it. */
 export interface Shared {
   readonly handler: Handler;
   readonly host: FrontHost;
   readonly sweeper: Sweeper;
+  readonly leftovers: Leftovers;
   options: FrontOptions;
   /** Clock milliseconds since which the front drains. */
   drainingSince: number | undefined;
@@ -63,7 +67,7 @@ export class RawConnection implements Watched, Source {
   /** Another request may follow on this connection. */
   keep = true;
 
-  #phase: Phase = "idle";
+  #phase: Phase = "handshake";
   /** When the phase began, or made progress last. */
   #since: number;
   #halfClosedSince: number | undefined;
@@ -85,6 +89,7 @@ export class RawConnection implements Watched, Source {
   /** Serves the connection until its end. */
   async run(): Promise<void> {
     try {
+      if (this.tls && !await this.#shakeHands()) return;
       while (await this.#serveOne());
       await (this.#expiring ?? this.#linger());
     } catch (error) {
@@ -96,6 +101,9 @@ export class RawConnection implements Watched, Source {
 
   /** Ends the connection now. */
   end(): void {
+    // After a clean end of both sides the runtime has nothing left to wait for.
+    const clean = this.inbox.state !== 1 && !this.wire.writing;
+    if (this.tls && !this.wire.closed && !clean) this.shared.leftovers.add(this.client);
     this.#phase = "end";
     this.wire.close();
     this.#left();
@@ -106,6 +114,10 @@ export class RawConnection implements Watched, Source {
     if (this.wire.stalled(now, timeouts.send)) return this.end();
     const waited = now - this.#since;
     switch (this.#phase) {
+      case "handshake":
+        if (timeouts.header > 0 && waited >= timeouts.header) return this.end();
+        if (now - (this.shared.drainingSince ?? now) >= IDLE_GRACE_MS) return this.end();
+        return;
       case "idle":
         if (timeouts.idle > 0 && waited >= timeouts.idle) return this.end();
         if (now - (this.shared.drainingSince ?? now) >= IDLE_GRACE_MS) return this.end();
@@ -167,7 +179,16 @@ export class RawConnection implements Watched, Source {
   /** Hands the connection over as raw bytes. */
   tunnel(): ByteTunnel {
     this.#enter("tunnel");
-    return new RawTunnel(this);
+    return new RawTunnel(this.inbox, this.wire);
+  }
+
+  /** @returns false when the client speaks no TLS that we speak, or left. */
+  async #shakeHands(): Promise<boolean> {
+    const failure = await this.wire.handshake();
+    if (failure === undefined) return true;
+    const { address } = this.client;
+    this.shared.host.emit("tls_refused", { reason: failure, client: address });
+    return false;
   }
 
   // --- requests ----------------------------------------------------------------------------------
@@ -336,40 +357,6 @@ export class RawConnection implements Watched, Source {
       error: messageOf(error),
       stack: error instanceof Error ? error.stack : undefined,
     });
-  }
-}
-
-/** The raw bytes of a connection: first what was read ahead, then the socket. */
-class RawTunnel implements ByteTunnel {
-  readonly #connection: RawConnection;
-
-  constructor(connection: RawConnection) {
-    this.#connection = connection;
-  }
-
-  async read(into: Uint8Array): Promise<number> {
-    const { inbox } = this.#connection;
-    if (inbox.empty && inbox.pending !== undefined) {
-      const count = await inbox.pending;
-      if (count <= 0) return count;
-    }
-    if (inbox.empty) return inbox.readInto(into);
-    const count = Math.min(into.length, inbox.to - inbox.from);
-    into.set(inbox.bytes.subarray(inbox.from, inbox.from + count));
-    inbox.from += count;
-    return count;
-  }
-
-  write(bytes: Uint8Array, start: number, end: number): Promise<boolean> {
-    return this.#connection.wire.write(bytes, start, end);
-  }
-
-  closeWrite(): Promise<void> {
-    return this.#connection.wire.closeWrite();
-  }
-
-  close(): void {
-    this.#connection.wire.close();
   }
 }
 

@@ -6,6 +6,7 @@
  * and write ends.
  */
 
+import { messageOf } from "../core/failure.ts";
 import type { Sweeper } from "./sweeper.ts";
 
 const NOT_WRITING = -1;
@@ -30,6 +31,17 @@ export class Wire {
     this.#sweeper = sweeper;
     // Answers are written whole; waiting for more only delays them. Unix sockets have no such thing.
     if ("setNoDelay" in conn) noDelay(conn as Deno.TcpConn);
+  }
+
+  /** Agrees on TLS, on sockets that speak it. @returns why not, if not */
+  async handshake(): Promise<string | undefined> {
+    if (!("handshake" in this.#conn)) return undefined;
+    try {
+      await (this.#conn as Deno.TlsConn).handshake();
+    } catch (error) {
+      return this.closed ? "it was cut before the handshake was done" : messageOf(error);
+    }
+    return undefined;
   }
 
   /** Reads once. @returns the count; 0: the peer ended; -1: broken. */
@@ -79,6 +91,11 @@ export class Wire {
     this.#writingSince = NOT_WRITING;
     return false;
   };
+
+  /** True while a write has not been taken by the system. */
+  get writing(): boolean {
+    return this.#writingSince !== NOT_WRITING;
+  }
 
   /** True when a write has been waiting for `limit` milliseconds (0: never). */
   stalled(now: number, limit: number): boolean {

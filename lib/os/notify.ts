@@ -9,17 +9,14 @@
  * manager said to us, or they would speak in our name.
  */
 
-import { cString, libc } from "./ffi.ts";
+import { libc } from "./ffi.ts";
+import { AF_UNIX, unixAddress } from "./unix_sockets.ts";
 
-const AF_UNIX = 1;
 const SOCK_DGRAM = 2;
 const SOCK_CLOEXEC = 0o2000000;
 const SOCK_NONBLOCK = 0o4000;
 const MSG_NOSIGNAL = 0x4000;
 const CLOCK_MONOTONIC = 1;
-
-/** Room for a name in sockaddr_un. */
-const SUN_PATH = 108;
 
 /** What the manager says to us and to nobody below us; also everything that begins with LISTEN_. */
 const OURS_ALONE = ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"];
@@ -37,7 +34,8 @@ export class ServiceNotice {
 
   /** `env`: the environment we were started with; `pid`: our own. */
   constructor(env: Record<string, string>, pid: number) {
-    this.#address = socketAddress(env.NOTIFY_SOCKET);
+    const name = env.NOTIFY_SOCKET ?? "";
+    this.#address = /^[/@]./.test(name) ? unixAddress(name) : undefined;
     this.watchdog = watchdogInterval(env, pid);
   }
 
@@ -110,21 +108,6 @@ export function monotonicMicros(): bigint {
   const time = new BigInt64Array(2);
   libc().clock_gettime(CLOCK_MONOTONIC, time);
   return time[0] * 1_000_000n + time[1] / 1000n;
-}
-
-/** sockaddr_un of a path or an abstract name; undefined for what is neither. */
-function socketAddress(name: string | undefined): Uint8Array<ArrayBuffer> | undefined {
-  if (name === undefined || !/^[/@]./.test(name)) return undefined;
-  const path = cString(name);
-  const abstract = name.startsWith("@");
-  // An abstract name has no NUL at its end, only one in front.
-  const length = abstract ? path.length - 1 : path.length;
-  if (length > SUN_PATH) return undefined;
-  const address = new Uint8Array(2 + length);
-  new DataView(address.buffer).setUint16(0, AF_UNIX, true);
-  address.set(path.subarray(0, length), 2);
-  if (abstract) address[2] = 0;
-  return address;
 }
 
 function statusOf(status: string | undefined): Record<string, string> {
