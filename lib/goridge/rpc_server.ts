@@ -19,9 +19,9 @@ import { type Clock, sleep, within } from "../core/clock.ts";
 import { messageOf } from "../core/failure.ts";
 import type { Emit } from "../telemetry/events.ts";
 import type { DoorOwner } from "./doors.ts";
+import { type AddressWords, listenAt, type Listener } from "./listen.ts";
 import { RpcConnection, type RpcLimits } from "./rpc_connection.ts";
 import { RpcDispatch } from "./rpc_dispatch.ts";
-import { listenForRpc, type RpcListener } from "./rpc_listen.ts";
 import type { RpcTable } from "./rpc.ts";
 
 /** What a server and each of its connections may take up. */
@@ -34,7 +34,14 @@ export const RPC_LIMITS: RpcServerLimits = {
   frame: 64 << 20,
   calls: 256,
   bytes: 64 << 20,
+  answers: 8 << 20,
   send: 60_000,
+};
+
+const WORDS: AddressWords = {
+  what: "RPC",
+  setting: "rpc.listen",
+  forms: "tcp://127.0.0.1:6001, or to unix:///run/app/rpc.sock",
 };
 
 /** Pause after a failed accept (no descriptors left, say), milliseconds. */
@@ -62,12 +69,13 @@ export interface RpcRebinding {
 
 /** Opens the server. @throws Failure when the address cannot be bound */
 export async function openRpc(options: RpcOptions): Promise<RpcServer> {
-  return new RpcServer(options, await listenForRpc(options.listen, options.owner, options.clock));
+  const { listen, owner, clock } = options;
+  return new RpcServer(options, await listenAt(listen, owner, clock, WORDS));
 }
 
 /** An address with the connections that came by it. */
 interface Entrance {
-  readonly listener: RpcListener;
+  readonly listener: Listener;
   /** What was asked for. */
   readonly listen: string;
   readonly connections: Set<RpcConnection>;
@@ -90,7 +98,7 @@ export class RpcServer implements AsyncDisposable {
   #closed: Promise<void> | undefined;
 
   /** Use openRpc. */
-  constructor(options: RpcOptions, listener: RpcListener) {
+  constructor(options: RpcOptions, listener: Listener) {
     this.#options = options;
     this.#limits = { ...RPC_LIMITS, ...options.limits };
     this.#dispatch = new RpcDispatch(options.table, options.emit);
@@ -115,7 +123,7 @@ export class RpcServer implements AsyncDisposable {
   async rebind(listen: string, owner: DoorOwner | undefined): Promise<RpcRebinding | undefined> {
     const old = this.#current;
     if (listen === old.listen) return this.#give(owner);
-    const listener = await listenForRpc(listen, owner, this.#options.clock);
+    const listener = await listenAt(listen, owner, this.#options.clock, WORDS);
     const next = this.#enter(listener, listen);
     return {
       commit: () => {
@@ -167,7 +175,7 @@ export class RpcServer implements AsyncDisposable {
     return [...this.#entrances].flatMap(({ connections }) => [...connections]);
   }
 
-  #enter(listener: RpcListener, listen: string): Entrance {
+  #enter(listener: Listener, listen: string): Entrance {
     const entrance: Entrance = { listener, listen, connections: new Set(), open: true };
     this.#entrances.add(entrance);
     this.#options.emit("listener_bound", { name: "rpc", address: listener.dsn });
