@@ -1,14 +1,46 @@
 /**
- * A body whole in memory.
+ * Bytes whole in memory: a body, or a part of one.
  *
- * Invariant: memory follows what arrived, not what was announced; no byte is copied more often than
- * a doubling buffer does.
+ * Invariant: memory follows what arrived, not what was announced nor in how many pieces it came; no
+ * byte is copied more often than a doubling buffer does.
  */
 
 import { type Body, BodyBroken } from "../../../lib/http/mod.ts";
 
-/** First buffer, however long the body says it is. */
+/** First buffer of a body, however long it says it is. */
 const FIRST = 64 * 1024;
+
+/** Pieces that become one. */
+export class Gathered {
+  #bytes: Uint8Array<ArrayBuffer>;
+  #length = 0;
+
+  /** @param room bytes to begin with */
+  constructor(room: number) {
+    this.#bytes = new Uint8Array(room);
+  }
+
+  /** Appends a copy of a piece. */
+  add(piece: Uint8Array): void {
+    const needed = this.#length + piece.length;
+    if (needed > this.#bytes.length) {
+      const larger = new Uint8Array(Math.max(needed, this.#bytes.length * 2));
+      larger.set(this.bytes);
+      this.#bytes = larger;
+    }
+    this.#bytes.set(piece, this.#length);
+    this.#length = needed;
+  }
+
+  get length(): number {
+    return this.#length;
+  }
+
+  /** All of it, not copied; good until the next piece. */
+  get bytes(): Uint8Array<ArrayBuffer> {
+    return this.#bytes.subarray(0, this.#length);
+  }
+}
 
 /**
  * All bytes of a body.
@@ -17,21 +49,12 @@ const FIRST = 64 * 1024;
  */
 export async function collect(body: Body, most: number): Promise<Uint8Array<ArrayBuffer>> {
   refuseLong(body, most);
-  let bytes = new Uint8Array(body.length < 0 ? FIRST : Math.min(body.length, FIRST));
-  let length = 0;
+  const gathered = new Gathered(body.length < 0 ? FIRST : Math.min(body.length, FIRST));
   while (await body.pull()) {
-    const window = body.bytes.subarray(body.start, body.end);
-    const needed = length + window.length;
-    if (needed > most) throw tooLarge(most);
-    if (needed > bytes.length) {
-      const larger = new Uint8Array(roomFor(needed, bytes.length, body.length));
-      larger.set(bytes.subarray(0, length));
-      bytes = larger;
-    }
-    bytes.set(window, length);
-    length = needed;
+    if (gathered.length + body.end - body.start > most) throw tooLarge(most);
+    gathered.add(body.bytes.subarray(body.start, body.end));
   }
-  return bytes.subarray(0, length);
+  return gathered.bytes;
 }
 
 /** Refuses a body that says itself that it is too long. @throws BodyBroken with 413 */
@@ -42,9 +65,4 @@ export function refuseLong(body: Body, most: number): void {
 /** The refusal of a body of more than `most` bytes. */
 export function tooLarge(most: number): BodyBroken {
   return new BodyBroken(`the body is larger than ${most} bytes`, 413);
-}
-
-function roomFor(needed: number, now: number, announced: number): number {
-  const doubled = Math.max(needed, now * 2);
-  return announced < 0 ? doubled : Math.max(needed, Math.min(doubled, announced));
 }

@@ -10,12 +10,14 @@ import type { Buffer } from "node:buffer";
 import type { Readable } from "node:stream";
 import { type Body, BodyBroken } from "../../../lib/http/mod.ts";
 import { messageOf } from "../../../lib/core/failure.ts";
-import { refuseLong, tooLarge } from "./collect.ts";
+import { Gathered, refuseLong, tooLarge } from "./collect.ts";
 import type { UploadFile } from "./upload_files.ts";
 import { MOST_FIELDS, tooManyFields } from "./urlencoded.ts";
 
 /** Files of one body; PHP itself takes 20 unless told otherwise. */
 const MOST_FILES = 1_000;
+
+const utf8 = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** What becomes of the parts. */
 export interface Parts {
@@ -46,7 +48,7 @@ export async function readMultipart(
   parts: Parts,
 ): Promise<void> {
   refuseLong(body, limits.most);
-  const reading = new Reading(await parserFor(contentType, limits), limits, parts);
+  const reading = new Reading(await parserFor(contentType), limits, parts);
   try {
     let length = 0;
     while (await body.pull()) {
@@ -63,13 +65,13 @@ export async function readMultipart(
 
 type Parser = Awaited<ReturnType<typeof parserFor>>;
 
-async function parserFor(contentType: string, limits: MultipartLimits) {
+async function parserFor(contentType: string) {
   const { Busboy } = await import("@fastify/busboy");
   try {
     return new Busboy({
       headers: { "content-type": contentType },
-      isPartAFile: (_name, _type, filename) => filename !== undefined,
-      limits: { fieldSize: limits.fields, fields: MOST_FIELDS, files: MOST_FILES },
+      // Fields as well: what the parser does with their text is slow, and depends on their charset.
+      isPartAFile: () => true,
     });
   } catch (error) {
     throw broken(messageOf(error));
@@ -83,7 +85,10 @@ class Reading {
   readonly #fieldLimit: number;
   /** Work on files in the order of the body; never rejects. */
   #files = Promise.resolve();
+  /** In the order of the body, with what came of them. */
+  readonly #fields: { name: string; value: Gathered }[] = [];
   #fieldBytes = 0;
+  #fileCount = 0;
   /** The first thing that went wrong; nothing is taken from the parser after it. */
   #error: unknown;
   #over = false;
@@ -95,15 +100,8 @@ class Reading {
     this.#parser = parser;
     this.#fieldLimit = limits.fields;
     this.#parts = parts;
-    parser.on("field", (name, value, _nameCut, cut) => {
-      this.#guard(() => this.#field(name, value, cut));
-    });
     parser.on("file", (name, stream, client, _encoding, mime) => {
-      this.#guard(() => this.#file(name, stream, client, mime));
-    });
-    parser.on("fieldsLimit", () => this.#fail(tooManyFields()));
-    parser.on("filesLimit", () => {
-      this.#fail(new BodyBroken(`the form has more than ${MOST_FILES} files`, 413));
+      this.#guard(() => this.#part(name, stream, client, mime));
     });
     parser.on("error", (error) => this.#fail(broken(messageOf(error))));
     parser.on("finish", () => {
@@ -129,6 +127,7 @@ class Reading {
       else this.#parser.end();
     });
     await this.#rest();
+    for (const { name, value } of this.#fields) this.#parts.field(name, utf8.decode(value.bytes));
   }
 
   /** Nothing more is taken; resolves when no file is being worked on. */
@@ -142,21 +141,35 @@ class Reading {
     if (this.#over) throw this.#error;
   }
 
-  #field(name: string | undefined, value: string, cut: boolean): void {
-    if (name === undefined) return; // as PHP: what has no name is nothing
-    this.#fieldBytes += name.length + value.length;
-    if (cut || this.#fieldBytes > this.#fieldLimit) {
-      throw new BodyBroken(`the fields are larger than ${this.#fieldLimit} bytes`, 413);
-    }
-    this.#parts.field(name, value);
-  }
-
-  #file(name: string | undefined, stream: Readable, client: string, mime: string): void {
+  #part(name: string | undefined, stream: Readable, client: string | undefined, mime: string) {
     // The stream is told of errors of the whole body, which the parser itself tells as well.
     stream.on("error", () => {});
-    if (name === undefined) {
-      stream.resume();
-      return;
+    if (name === undefined) stream.resume(); // as PHP: what has no name is nothing
+    else if (client === undefined) this.#field(name, stream);
+    else this.#file(name, stream, client, mime);
+  }
+
+  #field(name: string, stream: Readable): void {
+    const value = new Gathered(0);
+    if (this.#fields.push({ name, value }) > MOST_FIELDS) throw tooManyFields();
+    this.#count(name.length);
+    stream.on("data", (bytes: Buffer) => {
+      this.#guard(() => {
+        this.#count(bytes.length);
+        value.add(bytes);
+      });
+    });
+  }
+
+  #count(bytes: number): void {
+    this.#fieldBytes += bytes;
+    if (this.#fieldBytes <= this.#fieldLimit) return;
+    throw new BodyBroken(`the fields are larger than ${this.#fieldLimit} bytes`, 413);
+  }
+
+  #file(name: string, stream: Readable, client: string, mime: string): void {
+    if (++this.#fileCount > MOST_FILES) {
+      throw new BodyBroken(`the form has more than ${MOST_FILES} files`, 413);
     }
     const file = this.#parts.file(name, client, mime);
     this.#later(() => file.open());
