@@ -71,9 +71,10 @@ export class UploadFiles {
 
   constructor(readonly rules: UploadRules, readonly host: UploadHost) {}
 
-  /** Begins a file; its directory is touched with `open()`. */
+  /** Begins a file, or says that it is not taken; the disk is touched with `open()`. */
   receive(name: string, mime: string): UploadFile {
-    const file = new UploadFile(this, { name, mime, size: 0, error: 0, tmpName: "" });
+    const error = refusal(name, this.rules);
+    const file = new UploadFile(this, { name, mime, size: 0, error, tmpName: "" });
     this.#files.push(file);
     return file;
   }
@@ -102,16 +103,16 @@ export class UploadFile {
     this.#files = files;
   }
 
-  /** Creates the file, if it is taken. */
+  /** Creates the file, if it is taken, and gives it away. */
   async open(): Promise<void> {
+    if (this.upload.error !== UploadError.none) return;
     const { rules, host } = this.#files;
-    if (this.upload.name === "") return this.#refuse(UploadError.noFile);
-    if (!isTaken(this.upload.name, rules)) return this.#refuse(UploadError.refused);
     const path = `${rules.dir}/${host.names()}`;
     try {
       this.#handle = await open(path, "wx", 0o600);
     } catch (error) {
-      return this.#fail(UploadError.noDirectory, error);
+      await this.#fail(UploadError.noDirectory, error);
+      return;
     }
     this.#path = this.upload.tmpName = path;
     if (host.owner === undefined) return;
@@ -157,20 +158,18 @@ export class UploadFile {
 
   async #fail(code: number, error: unknown): Promise<void> {
     this.#files.failed(error);
-    this.#refuse(code);
-    await this.remove();
-  }
-
-  #refuse(code: number): void {
     this.upload.error = code;
     this.upload.size = 0;
     this.upload.tmpName = "";
+    await this.remove();
   }
 }
 
-/** By the extension alone: what a file really is, is the worker's to find out. */
-function isTaken(name: string, { forbid, allow }: UploadRules): boolean {
+/** Why a file is not taken; 0: it is. By the extension alone: what it is, the worker finds out. */
+function refusal(name: string, { forbid, allow }: UploadRules): number {
+  if (name === "") return UploadError.noFile;
   const dot = name.lastIndexOf(".");
   const extension = dot < 0 ? "" : name.slice(dot).toLowerCase();
-  return !forbid.includes(extension) && (allow.length === 0 || allow.includes(extension));
+  const taken = !forbid.includes(extension) && (allow.length === 0 || allow.includes(extension));
+  return taken ? UploadError.none : UploadError.refused;
 }
