@@ -9,7 +9,8 @@
  * | worker  | dies, error frame, too late       | see failures.ts; never sent a second time     |
  * | head    | no head, a line end in a field    | 502, the reason is told                       |
  * | body    | worker dies in mid-stream         | client's connection is cut                    |
- * | any     | client leaves                     | leaves the queue, or the answer is cancelled  |
+ * | any     | client leaves                     | leaves the queue, or the answer is cancelled;  |
+ * |         |                                   | with uploaded files the worker is let finish  |
  * | any     | the drain is cut                  | 503 if no answer began, else cut              |
  *
  * Invariants: every lease is released exactly once; temporary files stay until the worker is done with
@@ -77,6 +78,8 @@ class Handling {
   readonly #host: HandleHost;
   #call: PoolCall | undefined;
   #answer: Answer | undefined;
+  /** A worker may be reading temporary files: it is let finish, whoever left. */
+  #hasFiles = false;
   /** The client left or the drain was cut: nothing more to do. */
   #stopped = false;
   /** The answer that a cut drain gives, on its way. */
@@ -118,6 +121,7 @@ class Handling {
     const { head, client, tls } = exchange;
     const { parsed, uploads } = body;
     const { flags, context } = contextOf(encoding, { head, client, tls, parsed, uploads });
+    this.#hasFiles = uploads !== null;
     lease.onCut = this.#cut;
     exchange.onGone = this.#stop;
     try {
@@ -172,8 +176,8 @@ class Handling {
   /** The client left. */
   readonly #stop = (): void => {
     this.#stopped = true;
-    if (this.#answer === undefined) this.#call?.cancel();
-    else this.#answer.cancel();
+    if (this.#answer !== undefined) this.#answer.cancel();
+    else if (!this.#hasFiles) this.#call?.cancel();
   };
 
   /** The drain was cut. */
