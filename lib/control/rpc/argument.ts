@@ -14,11 +14,6 @@ export function stringArgument(call: RpcCall, what: string): string {
   return value;
 }
 
-/** The argument says nothing (`true`, by habit), but must be in a codec that can carry the answer. */
-export function noArgument(call: RpcCall): void {
-  call.json();
-}
-
 /** The argument is one object. */
 export function objectArgument(call: RpcCall): Record<string, unknown> {
   const value = call.json();

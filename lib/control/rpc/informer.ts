@@ -7,16 +7,13 @@
 
 import { type RpcCall, RpcError, type RpcResult, type RpcTable } from "../../goridge/rpc.ts";
 import type { WorkerSnapshot } from "../../pool/types.ts";
-import { noArgument, stringArgument } from "./argument.ts";
+import { stringArgument } from "./argument.ts";
 import type { RpcHost } from "./host.ts";
 
 /** `informer.*` */
 export function informerTable(host: RpcHost): RpcTable {
   return {
-    "informer.List": (call) => {
-      noArgument(call);
-      return { json: host.plugins() };
-    },
+    "informer.List": () => ({ json: host.plugins() }),
     "informer.Workers": (call) => {
       // An unknown plugin has none: `null`, as RoadRunner says it, ends PHP's client in a TypeError.
       const workers = host.workers(pluginOf(call)) ?? [];

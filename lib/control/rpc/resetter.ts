@@ -3,17 +3,14 @@
  */
 
 import type { RpcTable } from "../../goridge/rpc.ts";
-import { noArgument, stringArgument } from "./argument.ts";
+import { stringArgument } from "./argument.ts";
 import type { RpcHost } from "./host.ts";
 import { knownPlugin } from "./informer.ts";
 
 /** `resetter.*` */
 export function resetterTable(host: RpcHost): RpcTable {
   return {
-    "resetter.List": (call) => {
-      noArgument(call);
-      return { json: host.plugins() };
-    },
+    "resetter.List": () => ({ json: host.plugins() }),
     "resetter.Reset": async (call) => {
       await host.reset(knownPlugin(host, stringArgument(call, "the name of a plugin")));
       return { json: true };
