@@ -20,6 +20,8 @@ export interface Counter {
 /** Goes up and down. */
 export interface Gauge {
   set(value: number, ...labels: string[]): void;
+  /** Forgets every series: what it shows is set anew before each exposition. */
+  clear(): void;
 }
 
 /** Counts values in buckets. */
@@ -37,7 +39,7 @@ export interface Metrics {
   beforeScrape(update: () => void): () => void;
 }
 
-const nothing = { add() {}, set() {}, observe() {} };
+const nothing = { add() {}, set() {}, clear() {}, observe() {} };
 
 /** Metrics that are off. */
 export const noMetrics: Metrics = {

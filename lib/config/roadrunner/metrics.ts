@@ -5,10 +5,11 @@
  */
 
 import * as z from "zod";
+import { type Collector, isReserved, shownName } from "../../telemetry/collector.ts";
 import { METRICS } from "../defaults.ts";
 import { readAddress, Refusal } from "../names.ts";
 import { described, oneOf, read, refuse, section } from "../schema/fields.ts";
-import type { SectionSchema } from "../sections.ts";
+import type { SectionProblem, SectionSchema } from "../sections.ts";
 import { compareAddressed } from "./compare.ts";
 import { textOrEmpty, texts } from "./fields.ts";
 
@@ -20,16 +21,7 @@ export interface MetricsConfig {
 }
 
 /** One collector that the application fills by RPC. */
-export interface CollectorConfig {
-  type: "counter" | "gauge" | "histogram" | "summary";
-  help: string;
-  namespace: string;
-  subsystem: string;
-  labels: string[];
-  buckets: number[];
-  /** Quantile to its tolerated error. */
-  objectives: Record<string, number>;
-}
+export type CollectorConfig = Collector;
 
 /** Collectors one file may declare. */
 const MAX_COLLECTORS = 1000;
@@ -64,7 +56,12 @@ const buckets = described(
   { defaultFrom: "Prometheus's own", example: "[0.1, 0.5, 1]" },
 );
 
-const quantiles = z.record(z.string().regex(/^\d+(?:\.\d+)?$/), z.number());
+const quantile = z.string().superRefine((value, context) => {
+  if (/^\d+(?:\.\d+)?$/.test(value)) return;
+  refuse(context, new Refusal("must be a number", "write e.g. 0.99"));
+});
+
+const quantiles = z.record(quantile, z.number());
 const objectives = described(
   z.union([quantiles, z.array(quantiles)]).transform((value): Record<string, number> =>
     Object.assign({}, ...(Array.isArray(value) ? value : [value]))
@@ -119,6 +116,23 @@ export const metricsSection: SectionSchema = {
       },
     ]);
     return { address, collect: Object.fromEntries(complete) };
+  },
+  check(value) {
+    const seen = new Map<string, string>();
+    return Object.entries((value as MetricsConfig).collect).flatMap(([name, collector]) => {
+      const shown = shownName(name, collector);
+      const twin = seen.get(shown);
+      seen.set(shown, name);
+      const say = (what: string): SectionProblem[] => [{
+        severity: "error",
+        path: ["collect", name],
+        spot: "key",
+        message: `metrics.collect.${name} is shown as ${shown}, ${what}`,
+        fix: "give it another name or namespace",
+      }];
+      if (isReserved(shown)) return say("a name of this program's own metrics");
+      return twin === undefined ? [] : say(`as ${twin} is`);
+    });
   },
   compare: (old, next) => compareAddressed("metrics", old, next),
 };
