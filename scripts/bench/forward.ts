@@ -12,11 +12,11 @@
 
 import { parseArgs } from "@std/cli/parse-args";
 import { type Peer, peers, type Running, startUpstream } from "./peers/peers.ts";
+import { processorSeconds, wrk } from "./wrk.ts";
 
 const CONNECTIONS = [1, 32, 256];
 const BODIES: [name: string, path: string][] = [["100 B", "/"], ["64 KB", "/64k"]];
 const FIRST_PORT = 19_100;
-const TICKS_PER_SECOND = 100;
 const DOWNLOAD_BYTES = 1 << 30;
 
 /** One measurement. */
@@ -32,42 +32,6 @@ export interface Result {
   /** CPU of the peer per request, microseconds. */
   cpu: number;
   failed: number;
-}
-
-/** User and system time of a process in seconds. */
-function cpuOf(pid: number): number {
-  const stat = Deno.readTextFileSync(`/proc/${pid}/stat`);
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
-}
-
-function milliseconds(text: string | undefined): number {
-  const match = /^([\d.]+)(us|ms|s|m)$/.exec(text ?? "");
-  if (match === null) return NaN;
-  return Number(match[1]) * { us: 0.001, ms: 1, s: 1000, m: 60_000 }[match[2]]!;
-}
-
-async function wrk(port: number, path: string, connections: number, seconds: number) {
-  const { stdout } = await new Deno.Command("wrk", {
-    args: [
-      "-t1",
-      `-c${connections}`,
-      `-d${seconds}s`,
-      "--latency",
-      `http://127.0.0.1:${port}${path}`,
-    ],
-    stderr: "null",
-  }).output();
-  const text = new TextDecoder().decode(stdout);
-  const errors = /Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)/.exec(text);
-  const bad = /Non-2xx or 3xx responses: (\d+)/.exec(text);
-  return {
-    rate: Number(/Requests\/sec: +([\d.]+)/.exec(text)?.[1]),
-    requests: Number(/(\d+) requests in/.exec(text)?.[1]),
-    p50: milliseconds(/50% +(\S+)/.exec(text)?.[1]),
-    p99: milliseconds(/99% +(\S+)/.exec(text)?.[1]),
-    failed: Number(bad?.[1] ?? 0) + (errors?.slice(1).reduce((sum, n) => sum + Number(n), 0) ?? 0),
-  };
 }
 
 /** Seconds of a large download through a port; undefined without curl. */
@@ -122,9 +86,9 @@ export async function benchForward(
         const rows = [["", "requests/s", "p50 ms", "p99 ms", "CPU µs", "failed", "vs nginx"]];
         const round: Result[] = [];
         for (const { peer, port, process } of running) {
-          const before = cpuOf(process.pid);
+          const before = processorSeconds(process.pid);
           const got = await wrk(port, path, connections, options.seconds);
-          const cpu = (cpuOf(process.pid) - before) / got.requests * 1e6;
+          const cpu = (processorSeconds(process.pid) - before) / got.requests * 1e6;
           round.push({ peer: peer.name, connections, body, cpu, ...got });
         }
         const base = round.find((one) => one.peer === "nginx")?.rate;
@@ -145,13 +109,17 @@ export async function benchForward(
     }
     const rows = [["1 GB download", "seconds", "CPU s"]];
     for (const { peer, port, process } of running) {
-      const before = cpuOf(process.pid);
+      const before = processorSeconds(process.pid);
       const seconds = await download(port);
       if (seconds === undefined) {
         log("skipped: 1 GB download: curl is not installed");
         break;
       }
-      rows.push([peer.name, seconds.toFixed(2), (cpuOf(process.pid) - before).toFixed(2)]);
+      rows.push([
+        peer.name,
+        seconds.toFixed(2),
+        (processorSeconds(process.pid) - before).toFixed(2),
+      ]);
     }
     if (rows.length > 1) log(`\n${table(rows)}`);
     return results;

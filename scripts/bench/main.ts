@@ -9,6 +9,7 @@ import { build } from "../lib/build.ts";
 import { benchDeploy } from "./deploy.ts";
 import { benchFootprint } from "./footprint.ts";
 import { benchForward } from "./forward.ts";
+import { benchPool } from "./pool.ts";
 import { benchRecovery } from "./recovery.ts";
 import type { Print } from "./report.ts";
 
@@ -19,6 +20,7 @@ const benches: Record<string, (print: Print, binary: string) => Promise<unknown>
   deploy: benchDeploy,
   footprint: benchFootprint,
   recovery: benchRecovery,
+  pool: benchPool,
 };
 
 async function main(names: string[]): Promise<number> {
