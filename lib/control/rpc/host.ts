@@ -27,8 +27,9 @@ export interface RpcHost {
   removeWorker(plugin: string): Promise<void>;
   /** Whether a plugin lives (`alive`) or takes requests (`ready`); undefined: no such plugin. */
   health(plugin: string, question: "alive" | "ready"): Health | undefined;
-  readonly services: ServiceHost;
-  /** Undefined: metrics are off. */
+  /** Undefined: the configuration has no section for them. */
+  readonly services: ServiceHost | undefined;
+  /** Undefined: the configuration has no section for them. */
   readonly metrics: AppMetrics | undefined;
   /** A line of the application's log. */
   log(level: AppLevel, message: string, attributes: Record<string, string>): void;

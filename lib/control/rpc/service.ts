@@ -1,7 +1,8 @@
 /**
  * The service `service`: programs beside the workers, made and ended while the daemon runs.
  *
- * RoadRunner's numbers are seconds, and 0 is its default.
+ * RoadRunner's numbers are seconds, and 0 is its default. Who may create a service may run any command
+ * as the daemon's user, so there are services only where the configuration has a section for them.
  */
 
 import { SERVICE } from "../../config/defaults.ts";
@@ -77,27 +78,34 @@ const MOST_PROCESSES = 1000;
 const NOT_RUNNING = 2;
 
 /** `service.*` */
-export function serviceTable({ services }: RpcHost): RpcTable {
+export function serviceTable(host: RpcHost): RpcTable {
+  const onService =
+    (act: (services: ServiceHost, name: string) => Promise<void>): RpcMethod => async (call) => {
+      await act(servicesOf(host), nameOf(call));
+      return response.answer(call, { message: "", ok: true });
+    };
   return {
     "service.Create": async (call) => {
-      await createService(services, create.argument(call));
+      await createService(servicesOf(host), create.argument(call));
       return response.answer(call, { message: "", ok: true });
     },
-    "service.Terminate": onService((name) => services.terminate(name)),
-    "service.Restart": onService((name) => services.restart(name)),
+    "service.Terminate": onService((services, name) => services.terminate(name)),
+    "service.Restart": onService((services, name) => services.restart(name)),
     "service.Statuses": (call) =>
-      statuses.answer(call, { status: processesOf(services, call).map(statusOf) }),
+      statuses.answer(call, { status: processesOf(host, call).map(statusOf) }),
     // Older clients know services of one process only.
     "service.Status": (call) => {
-      const [first] = processesOf(services, call);
+      const [first] = processesOf(host, call);
       if (first === undefined) throw new RpcError("the service has no process");
       return status.answer(call, statusOf(first));
     },
-    "service.List": (call) => {
-      service.argument(call);
-      return list.answer(call, { services: services.list() });
-    },
+    "service.List": (call) => list.answer(call, { services: servicesOf(host).list() }),
   };
+}
+
+function servicesOf({ services }: RpcHost): ServiceHost {
+  if (services !== undefined) return services;
+  throw new RpcError('services are off: there is no section "service" in the configuration');
 }
 
 function createService(services: ServiceHost, order: Create): Promise<void> {
@@ -124,13 +132,6 @@ function createService(services: ServiceHost, order: Create): Promise<void> {
   });
 }
 
-function onService(act: (name: string) => Promise<void>): RpcMethod {
-  return async (call) => {
-    await act(nameOf(call));
-    return response.answer(call, { message: "", ok: true });
-  };
-}
-
 function nameOf(call: RpcCall): string {
   const { name } = service.argument(call);
   if (name === "") throw new RpcError('"name" must not be empty');
@@ -138,9 +139,9 @@ function nameOf(call: RpcCall): string {
 }
 
 /** @throws RpcError when there is no such service */
-function processesOf(services: ServiceHost, call: RpcCall): ServiceProcess[] {
+function processesOf(host: RpcHost, call: RpcCall): ServiceProcess[] {
   const name = nameOf(call);
-  const found = services.processes(name);
+  const found = servicesOf(host).processes(name);
   if (found === undefined) throw new RpcError(`no such service: ${name}`);
   return found;
 }

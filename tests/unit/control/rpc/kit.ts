@@ -55,7 +55,7 @@ export class FakeHost implements RpcHost {
   };
   log = (...line: unknown[]) => void this.asked.push(`log ${JSON.stringify(line)}`);
 
-  services: ServiceHost = {
+  services: ServiceHost | undefined = {
     create: (name, service) => this.#ask(`create ${name} ${JSON.stringify(service)}`),
     terminate: (name) => this.#ask(`terminate ${name}`),
     restart: (name) => this.#ask(`restart ${name}`),

@@ -231,6 +231,22 @@ Deno.test("service: list and statuses", async () => {
   ]);
 });
 
+Deno.test("service: without a section there are none", async () => {
+  const host = new FakeHost();
+  host.services = undefined;
+  const queue = field(1, "queue");
+  const [replies, asked] = await made([
+    ["service.Create", { hex: queue + field(2, "true") }],
+    ["service.Terminate", { hex: queue }],
+    ["service.Restart", { hex: queue }],
+    ["service.Statuses", { hex: queue }],
+    ["service.List", { hex: "" }],
+  ], host);
+  const off = { error: 'services are off: there is no section "service" in the configuration' };
+  assertEquals(replies, Array(5).fill(off));
+  assertEquals(asked, []);
+});
+
 Deno.test("metrics: declare, fill, take back", async () => {
   const collector = {
     namespace: "shop",
