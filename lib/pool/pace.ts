@@ -1,0 +1,67 @@
+/**
+ * How fast workers are started: a little apart, and slower and slower while starts fail.
+ *
+ * | state   | entered by                              | starts                                  |
+ * | ------- | --------------------------------------- | --------------------------------------- |
+ * | steady  | a worker that was proven                | as many as are wanted, side by side     |
+ * | pausing | a failed start, a worker that died      | none until `until`                      |
+ * |         | before it had done anything             |                                         |
+ * | trying  | the end of the pause                    | one at a time                           |
+ *
+ * Invariants: it only decides and remembers, and never gives up; workers that were started together
+ * and fail together count as one failure.
+ */
+
+import { freshHistory, nextTry, type RetryPolicy } from "../core/backoff.ts";
+
+/** From a quarter of a second to half a minute. */
+const POLICY: RetryPolicy = { delay: 250, window: 0, backoff_factor: 2, max_delay: 30_000 };
+/** Time between two spawns, milliseconds: each blocks the daemon for as long as a fork takes. */
+const APART = 2;
+
+/** See the file's comment. Times are clock milliseconds. */
+export class Pace {
+  /** No start before. */
+  until = 0;
+  /** What went wrong last; undefined: nothing since workers work. */
+  trouble: string | undefined;
+  #failing = false;
+  #history = freshHistory();
+  #countedAt = -Infinity;
+  #nextSpawn = 0;
+
+  /** One start at a time. */
+  get trying(): boolean {
+    return this.#failing;
+  }
+
+  /** A worker started at `startedAt` failed without having done anything. */
+  failed(startedAt: number, trouble: string, now: number): void {
+    this.#failing = true;
+    this.trouble = trouble;
+    if (startedAt < this.#countedAt) return;
+    this.#countedAt = now;
+    const retry = nextTry(POLICY, this.#history, now);
+    if ("delay" in retry) this.until = now + retry.delay;
+  }
+
+  /** A worker was proven. */
+  proved(): void {
+    this.#failing = false;
+  }
+
+  /** Workers do their work: earlier failures are forgotten. */
+  forgive(): void {
+    this.#failing = false;
+    this.#history = freshHistory();
+    this.trouble = undefined;
+    this.until = 0;
+  }
+
+  /** When the next spawn may take place. */
+  turn(now: number): number {
+    const at = Math.max(now, this.#nextSpawn);
+    this.#nextSpawn = at + APART;
+    return at;
+  }
+}

@@ -1,0 +1,456 @@
+/**
+ * One worker: a program that answers requests, one at a time, and what is known of it.
+ *
+ * The rules are a table (worker_life.ts, pure); this file turns frames, exits and deadlines into its
+ * events, and its effects into deeds.
+ *
+ * Invariants: one exchange or self-probe at a time; whatever is not an answer to it ends the worker,
+ * for the next answer could be somebody else's; after its end has begun nothing it says counts; it is
+ * read at all times, but for an answer whose taker is slower than the worker; no timer of its own: its
+ * deadline is looked at by its home.
+ */
+
+import { type Clock, stamp, within } from "../core/clock.ts";
+import { formatDuration } from "../core/duration.ts";
+import { Bit, Flag } from "../goridge/codes.ts";
+import { askPid, PONG, STOP, STREAM_STOP } from "../goridge/control.ts";
+import { request as frameOf, type Split, split } from "../goridge/exchange.ts";
+import { textOf } from "../goridge/printed.ts";
+import { type Frame, FrameBroken, type Relay } from "../goridge/relay.ts";
+import { type Asker, Exchange } from "./exchange.ts";
+import type { Departure, WorkerHome } from "./home.ts";
+import { markFor, Meter } from "./limits.ts";
+import {
+  BORN,
+  isBusy,
+  isFree,
+  type Life,
+  type LifeEvent,
+  type Mark,
+  STATUS,
+  step,
+} from "./worker_life.ts";
+import type { Way, WorkerProcess } from "./worker_process.ts";
+import {
+  PoolError,
+  type PoolErrorKind,
+  type PoolRequest,
+  type PoolSpec,
+  type WorkerSnapshot,
+} from "./types.ts";
+import type { ProcRow } from "../os/system.ts";
+
+/** How long the exit and the end of the output may lie apart. */
+const LAST_WORDS = 500;
+/** How long an idle worker may take to answer a self-probe. */
+const PROBE_LIMIT = 10_000;
+/** Most random extra on `max_jobs`, so that workers started together do not end together. */
+const JOBS_SPREAD = 0.14;
+
+/** See the file's comment. */
+export class Worker {
+  /** Requests it was given, warm-up not counted. */
+  jobs = 0;
+  /** Of these, how many it answered. */
+  served = 0;
+  /** Clock milliseconds of the end of its last answer or probe. */
+  restingSince: number;
+  readonly #meter = new Meter();
+  /** What went wrong with it; undefined: nothing. */
+  trouble: string | undefined;
+  /** Resolves when its end begins: no request is in progress any more. */
+  readonly ending: Promise<void>;
+  readonly #ending = Promise.withResolvers<void>();
+  /** Resolves when nothing of it is left (but what outlived SIGKILL). */
+  readonly gone: Promise<void>;
+  readonly #gone = Promise.withResolvers<void>();
+  readonly #home: WorkerHome;
+  readonly #clock: Clock;
+  readonly #relay: Relay;
+  /** Share of `max_jobs` that comes on top. */
+  readonly #extra = Math.random() * JOBS_SPREAD;
+  #life: Life = BORN;
+  #exchange: Exchange | undefined;
+  #probing = false;
+  /** The request is on its way to the worker. */
+  #sending = false;
+  /** The last frame of the answer came before the request was written whole. */
+  #early = false;
+  #since = 0;
+  #deadline = Infinity;
+  #deadlineOf: "answer" | "send" | "cancel" | "probe" = "answer";
+  /** When a leaving worker must be done. */
+  #leaveBy = Infinity;
+  #departure: Departure = "died";
+
+  /** `pid`: as it says itself; the leader's unless a wrapper started it. */
+  constructor(
+    readonly instance: string,
+    readonly process: WorkerProcess,
+    readonly ownPid: number,
+    relay: Relay,
+    home: WorkerHome,
+  ) {
+    this.#relay = relay;
+    this.#home = home;
+    this.#clock = home.clock;
+    this.ending = this.#ending.promise;
+    this.gone = this.#gone.promise;
+    this.restingSince = this.#clock.now();
+    this.#watch(this.#listen());
+  }
+
+  get pid(): number {
+    return this.process.id.pid;
+  }
+
+  get free(): boolean {
+    return isFree(this.#life);
+  }
+
+  get busy(): boolean {
+    return isBusy(this.#life);
+  }
+
+  /** Its end has begun. */
+  get ended(): boolean {
+    return this.#life.ending;
+  }
+
+  /** Why it gave up its place. */
+  get departure(): Departure {
+    return this.#departure;
+  }
+
+  /** When somebody has to look whether it is overdue. */
+  get deadline(): number {
+    return Math.min(this.#deadline, this.#leaveBy);
+  }
+
+  // What the pool asks of it.
+
+  /** It has warmed up: it may be handed out. */
+  proven(): void {
+    this.#take({ type: "proven" });
+  }
+
+  /** Gives it a request; only while it is free (or warms up). */
+  exec(request: PoolRequest, asker: Asker): void {
+    this.#exchange = new Exchange(request, asker, this.#listener);
+    this.#take({ type: "take" });
+    const now = this.#since = this.#clock.now();
+    if (this.#life.state !== "inactive" && ++this.jobs >= this.#jobsLimit()) {
+      this.#home.lastJob(this);
+    }
+    const { supervisor: { exec_ttl }, allocate_timeout } = this.#home.settings;
+    if (exec_ttl > 0) this.#due("answer", now + exec_ttl);
+    else this.#due("send", now + allocate_timeout);
+    this.#sending = true;
+    this.#relay.send(frameOf(request.flags, request.context, request.body)).then(this.#sent);
+  }
+
+  /** Asks an idle worker whether it still listens. */
+  probe(): void {
+    this.#take({ type: "take" });
+    this.#probing = true;
+    this.#since = this.#clock.now();
+    this.#due("probe", this.#since + PROBE_LIMIT);
+    this.#relay.send(askPid(Deno.pid));
+  }
+
+  /** Looks whether it has reached a soft limit; `row`: as the process table has it now. */
+  inspect(row: ProcRow | undefined): Mark | undefined {
+    const now = this.#clock.now();
+    const { rss_bytes } = this.#meter.read(row, now);
+    const used = this.free && this.jobs > 0;
+    const idle = used ? now - this.restingSince : undefined;
+    const age = now - this.process.startedAt;
+    const mark = markFor({ age, idle, rss_bytes }, this.#home.settings.supervisor);
+    if (mark !== undefined) this.#take({ type: "mark", mark });
+    return mark;
+  }
+
+  /** Its place is taken: it goes when its answer is out, after `within` milliseconds at the latest. */
+  leave(within = Infinity): void {
+    if (this.busy && within !== Infinity) {
+      this.#leaveBy = this.#clock.now() + within;
+      this.#home.due(this.#leaveBy);
+    }
+    this.#take({ type: "leave" });
+  }
+
+  /** It goes now; its request, if any, is refused with `error`. */
+  destroy(kind: PoolErrorKind, message: string): void {
+    this.#refuse(new PoolError(kind, message, this.pid));
+    this.#take({ type: "destroy" });
+  }
+
+  /** It did not prove itself: it is killed. */
+  discard(): Promise<void> {
+    this.#take({ type: "fail" });
+    return this.gone;
+  }
+
+  /** Does what is due. */
+  look(now: number): void {
+    if (now >= this.#leaveBy) {
+      this.#leaveBy = Infinity;
+      return this.destroy("timeout", "the worker was replaced, and did not answer in time");
+    }
+    if (now < this.#deadline) return;
+    this.#deadline = Infinity;
+    const { settings } = this.#home;
+    switch (this.#deadlineOf) {
+      case "answer": {
+        const limit = formatDuration(settings.supervisor.exec_ttl);
+        const message = `the worker did not answer within exec_ttl (${limit})`;
+        this.#tell("exec_ttl", message);
+        this.#refuse(new PoolError("timeout", message, this.pid));
+        return this.#take({ type: "overdue" });
+      }
+      case "send":
+        return this.#fail("deaf", "died", "the worker stopped reading: the request was not taken");
+      case "cancel":
+        return this.#fail("stream", "broken", "the worker did not end a cancelled stream");
+      case "probe":
+        return this.#fail("deaf", "died", "the worker no longer answers: the self-probe failed");
+    }
+  }
+
+  /** What it is and does; `row`: as the process table has it now. */
+  snapshot(of: PoolSpec, row: ProcRow | undefined): WorkerSnapshot {
+    const now = this.#clock.now();
+    const { state } = this.#life;
+    const usage = this.#meter.read(row, now);
+    const occupied = this.#exchange !== undefined || this.#probing;
+    const { startedAt, startedWall } = this.process;
+    return {
+      id: this.instance,
+      plugin: of.plugin,
+      pool: of.name,
+      release_id: of.release,
+      pid: this.pid,
+      state,
+      status: STATUS[state],
+      jobs: this.jobs,
+      created_at: stamp(startedWall),
+      age_ms: Math.round(now - startedAt),
+      memory_bytes: usage.rss_bytes,
+      cpu_percent: usage.cpu_percent,
+      doing: this.#probing ? "self-probe" : this.#exchange?.request.what ?? null,
+      since_ms: occupied ? Math.round(now - this.#since) : null,
+      command: of.worker.command,
+    };
+  }
+
+  // What it says.
+
+  async #listen(): Promise<void> {
+    for (;;) {
+      let frame: Frame | undefined;
+      try {
+        frame = await this.#relay.receive();
+      } catch (error) {
+        if (!(error instanceof FrameBroken)) throw error;
+        return this.#broken(error.message);
+      }
+      if (frame === undefined) return;
+      this.#received(frame);
+      const pause = this.#exchange?.pause;
+      if (pause !== undefined) await pause;
+    }
+  }
+
+  #received(frame: Frame): void {
+    if (this.#life.ending) return;
+    const exchange = this.#exchange;
+    const control = (frame.flags & Flag.control) !== 0;
+    if (control && this.#probing) {
+      this.#probing = false;
+      return this.#free();
+    }
+    if (exchange === undefined || this.#early || control) {
+      const text = textOf(frame.payload);
+      return this.#broken(`the worker sent a frame that nobody asked for: "${text}"`);
+    }
+    if ((frame.bits & Bit.ping) !== 0) this.#relay.send(PONG);
+    if ((frame.flags & Flag.error) !== 0) return this.#softError(exchange, frame);
+    let parts: Split;
+    try {
+      parts = split(frame);
+    } catch (error) {
+      return this.#broken((error as FrameBroken).message);
+    }
+    const more = (frame.bits & Bit.stream) !== 0;
+    if (!more && !exchange.begun && isStop(parts)) return this.#quit(exchange);
+    if (more && this.#deadlineOf !== "cancel") this.#renew();
+    exchange.arrived({ flags: frame.flags, ...parts, more });
+    if (!more) this.#answered();
+  }
+
+  #softError(exchange: Exchange, { payload }: Frame): void {
+    const error = new PoolError("worker_error", new TextDecoder().decode(payload), this.pid);
+    if (!exchange.begun) {
+      exchange.fail(error);
+      return this.#answered();
+    }
+    // Where the stream stands is anybody's guess.
+    this.#tell("stream", `the worker failed in mid-answer: ${textOf(payload)}`);
+    this.#refuse(error);
+    this.#take({ type: "quit" });
+  }
+
+  /** `{"stop":true}`: it will not answer this one, nor any other. */
+  #quit(exchange: Exchange): void {
+    this.#departure = "stop";
+    this.#exchange = undefined;
+    this.#deadline = Infinity;
+    this.#take({ type: "quit" });
+    exchange.fail(new PoolError("stopping", "the worker asked to be replaced", this.pid));
+  }
+
+  #answered(): void {
+    // The runtime may show the answer before the end of the write that brought the request.
+    if (this.#sending) this.#early = true;
+    else this.#free();
+  }
+
+  /** The exchange or the probe is over. */
+  #free(): void {
+    this.#early = false;
+    this.#deadline = Infinity;
+    const probed = this.#exchange === undefined;
+    this.#exchange = undefined;
+    this.restingSince = this.#clock.now();
+    if (this.#life.state === "inactive") return;
+    if (!probed) this.served++;
+    const last = !probed && this.jobs >= this.#jobsLimit();
+    if (last) this.#departure = "max_jobs";
+    this.#take({ type: "answered", last });
+  }
+
+  #jobsLimit(): number {
+    const { maxJobs } = this.#home;
+    return maxJobs <= 1 ? maxJobs || Infinity : Math.floor(maxJobs * (1 + this.#extra));
+  }
+
+  // What goes out.
+
+  readonly #sent = (whole: boolean): void => {
+    this.#sending = false;
+    if (this.#deadlineOf === "send") this.#deadline = Infinity;
+    // A peer that is gone shows itself to the reader, with its reasons.
+    if (whole && this.#early) this.#free();
+  };
+
+  readonly #listener = ((worker: Worker) => ({
+    get pid() {
+      return worker.pid;
+    },
+    cancelled() {
+      if (worker.#life.ending) return;
+      worker.#relay.send(STREAM_STOP);
+      worker.#due("cancel", worker.#clock.now() + worker.#home.settings.stream_timeout);
+    },
+    paused(is: boolean) {
+      if (worker.#deadlineOf === "cancel") return;
+      if (is) worker.#deadline = Infinity;
+      else worker.#renew();
+    },
+  }))(this);
+
+  // Deadlines.
+
+  /** For streams the limit is per part. */
+  #renew(): void {
+    const { exec_ttl } = this.#home.settings.supervisor;
+    if (exec_ttl > 0) this.#due("answer", this.#clock.now() + exec_ttl);
+  }
+
+  #due(of: "answer" | "send" | "cancel" | "probe", at: number): void {
+    this.#deadlineOf = of;
+    this.#deadline = at;
+    this.#home.due(at);
+  }
+
+  // Its end.
+
+  /** The exit and the end of what it says, whichever comes first; the other one a moment later. */
+  async #watch(listened: Promise<void>): Promise<void> {
+    const { child } = this.process;
+    await Promise.race([listened, child.exited]);
+    const both = Promise.all([listened, child.exited]);
+    // What an ended worker had said before may wait for a taker that is slow.
+    while (!(await within(this.#clock, LAST_WORDS, both)).done && this.#exchange?.pause) {
+      await this.#exchange.pause;
+    }
+    const why = this.process.exit === undefined ? "closed its relay" : this.process.ending;
+    this.#fail("died", "died", `the worker ${why}`);
+  }
+
+  #broken(message: string): void {
+    this.#fail("broken", "broken", message);
+  }
+
+  #fail(departure: Departure, kind: PoolErrorKind, message: string): void {
+    if (this.#life.ending) return;
+    this.#tell(departure, message);
+    this.#refuse(new PoolError(kind, message, this.pid));
+    this.#take({ type: "fail" });
+  }
+
+  #tell(departure: Departure, error: string): void {
+    this.#departure = departure;
+    this.trouble = error;
+    const doing = this.#exchange?.request.what;
+    this.#home.failed(this, departure, error, doing);
+  }
+
+  #refuse(error: PoolError): void {
+    const exchange = this.#exchange;
+    this.#exchange = undefined;
+    this.#deadline = Infinity;
+    exchange?.fail(error);
+  }
+
+  #take(event: LifeEvent): void {
+    const { life, effects } = step(this.#life, event);
+    this.#life = life;
+    for (const effect of effects) {
+      switch (effect) {
+        case "offer":
+          this.#home.offer(this);
+          break;
+        case "withdraw":
+          this.#home.withdraw(this);
+          break;
+        case "part":
+          this.#home.parted(this);
+          break;
+        default:
+          this.#end(effect);
+      }
+    }
+  }
+
+  async #end(way: Way): Promise<void> {
+    this.#leaveBy = Infinity;
+    this.#ending.resolve();
+    if (way === "kill") this.#relay.close();
+    else if (way === "stop") this.#relay.send(STOP);
+    this.#home.ending(this);
+    const survivors = await this.process.end(way);
+    this.#relay.close();
+    this.#take({ type: "gone" });
+    this.#home.gone(this, survivors);
+    this.#gone.resolve();
+  }
+}
+
+const LEAVES = new TextEncoder().encode('{"stop":true}');
+
+/** Whether an answer says that the worker will not answer, and wants to be replaced. */
+function isStop({ context, body }: Split): boolean {
+  return body.length === 0 && context.length === LEAVES.length &&
+    context.every((byte, at) => byte === LEAVES[at]);
+}
