@@ -69,8 +69,8 @@ function fromJson(context: Uint8Array): [number, Pairs] {
     return unreadable("the head of the worker's answer is no JSON object");
   }
   const { status, headers } = head as { status?: unknown; headers?: unknown };
+  if (!isMap(headers)) return unreadable("the fields of the worker's answer are no JSON object");
   const pairs: Pairs = [];
-  // An empty array of PHP is [] in JSON, so a list is taken where it is empty.
   for (const [name, values] of Object.entries(headers ?? {})) {
     for (const value of Array.isArray(values) ? values : [values]) {
       if (typeof value !== "string" && typeof value !== "number") {
@@ -80,6 +80,12 @@ function fromJson(context: Uint8Array): [number, Pairs] {
     }
   }
   return [status as number, pairs];
+}
+
+/** Nothing is a map without entries, and so is the empty array of PHP. */
+function isMap(headers: unknown): headers is Record<string, unknown> | undefined | null {
+  if (Array.isArray(headers)) return headers.length === 0;
+  return headers === undefined || typeof headers === "object";
 }
 
 function fromProtobuf(context: Uint8Array): [number, Pairs] {

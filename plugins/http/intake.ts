@@ -51,6 +51,8 @@ export class HttpIntake implements Intake<Generation> {
   /** What is in force; undefined: no `http` section, or not started. */
   #served: Served | undefined;
   #requests = 0;
+  /** Looks for files of daemons that died; nothing waits for it but the end. */
+  #sweep: Promise<void> | undefined;
 
   constructor(host: PluginHost) {
     this.#host = host;
@@ -73,8 +75,7 @@ export class HttpIntake implements Intake<Generation> {
     const http = this.#served?.http;
     if (http !== undefined) {
       const owner = workerIdentity(config, NAME, system);
-      // It tells what it did; nobody waits for it.
-      void sweepUploads(http.uploads.dir, { system, clock, emit }, owner);
+      this.#sweep = sweepUploads(http.uploads.dir, { system, clock, emit }, owner);
     }
     return Promise.resolve();
   }
@@ -154,9 +155,9 @@ export class HttpIntake implements Intake<Generation> {
     };
   }
 
-  [Symbol.asyncDispose](): Promise<void> {
+  async [Symbol.asyncDispose](): Promise<void> {
     this.cut();
-    return Promise.resolve();
+    await this.#sweep;
   }
 
   /** Binds what differs; a side that fails takes the others with it. */
