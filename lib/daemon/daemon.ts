@@ -46,7 +46,13 @@ import type { Context } from "./context.ts";
 import { inheritable } from "./environment.ts";
 import { firstRelease, restoration } from "./first_release.ts";
 import { catchStrays } from "./last_resort.ts";
+import { plugIn } from "./plugged.ts";
 import { portMover } from "./move_port.ts";
+import { rpcTables } from "../control/rpc/mod.ts";
+import { rpcHost } from "./rpc_host.ts";
+import { RpcDoor } from "./rpc_door.ts";
+import { Services } from "./services.ts";
+import { Prometheus } from "../telemetry/prometheus.ts";
 import { operations, reload } from "./operations.ts";
 import type { Ready, ServeOptions } from "./options.ts";
 import { type Paths, pathsOf } from "./paths.ts";
@@ -123,11 +129,16 @@ export async function runDaemon(options: ServeOptions): Promise<ExitCode> {
     const root = new AbortController();
     const ground = groundOf(config, paths, env, machine, emit, output.sink, root.signal);
     const proxy = new ForwardIntake(config, machine, emit);
+    const prometheus = new Prometheus();
+    const plugged = plugIn(ground, config, prometheus, {
+      rpc: () => rpc.address,
+      count: (pool, configured) => fleet.poolCount(pool, configured),
+    });
     const history = new History(join(paths.state_dir, "state.json"), config.application);
     const remembered = history.read();
     const fleet = new Fleet(
       ground,
-      [proxy],
+      [proxy, ...plugged.intakes],
       new Standing(ground),
       history,
       remembered,
@@ -144,7 +155,7 @@ export async function runDaemon(options: ServeOptions): Promise<ExitCode> {
       paths,
       fleet,
       proxy,
-      addresses: () => fleet.intakes,
+      addresses: () => [...fleet.intakes, rpc],
       manager,
       turn: new Turn(clock, () => manager.live(fleet.active?.release_id ?? null)),
       restore: restoration({ clock, emit }, () => context),
@@ -156,9 +167,16 @@ export async function runDaemon(options: ServeOptions): Promise<ExitCode> {
       config,
     };
     fleet.onPortTaken = portMover(context);
+    const services = new Services(fleet);
+    const rpc: RpcDoor = new RpcDoor(context, () => {
+      const host = rpcHost(context, services, () => prometheus.app);
+      return rpcTables(host, plugged.tables);
+    });
+    teardown.add("rpc", () => rpc.close(), STEP_LIMIT);
     teardown.add("leftovers", () => endLeftovers(context));
     teardown.add("what intakes hold", () => closeIntakes(context), STEP_LIMIT);
     teardown.add("processes", async () => raise(await stopProcesses(context)));
+    teardown.add("services of clients", () => services.end());
     teardown.add("intakes", () => drainIntakes(context));
 
     const ended = Promise.withResolvers<void>();
@@ -181,6 +199,7 @@ export async function runDaemon(options: ServeOptions): Promise<ExitCode> {
       reopenLogs: () => void reopenLogs(context, log),
     }, emit);
 
+    await rpc.start(config);
     for (const intake of fleet.intakes) await intake.start();
     followOrphans(context);
     manager.extend(startBudget(config));

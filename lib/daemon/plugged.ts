@@ -45,6 +45,9 @@ export function plugIn(
   }));
   return {
     intakes: all.map(({ intake }) => intake),
-    tables: all.flatMap(({ plugin, intake }) => plugin.rpc?.(intake) ?? []),
+    tables: all.flatMap(({ plugin, intake }) => {
+      const table = plugin.rpc?.(intake);
+      return table === undefined ? [] : [table];
+    }),
   };
 }

@@ -14,11 +14,11 @@ import type { Context } from "./context.ts";
 import { workerHealth } from "./health.ts";
 import type { Services } from "./services.ts";
 
-/** @param metrics undefined: they are off */
+/** @param metrics undefined: they are off, now */
 export function rpcHost(
   context: Context,
   services: Services,
-  metrics: AppMetrics | undefined,
+  metrics: () => AppMetrics | undefined,
 ): RpcHost {
   const { fleet, turn } = context;
 
@@ -53,7 +53,9 @@ export function rpcHost(
     health: (plugin, question): Health | undefined =>
       plugins().includes(plugin) ? workerHealth(context, plugin, question) : undefined,
     services,
-    metrics,
+    get metrics() {
+      return metrics();
+    },
     log(level: AppLogLevel, message: string, attributes: Record<string, string>) {
       context.emit("app_log", { level, message, attributes });
     },

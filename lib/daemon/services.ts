@@ -11,7 +11,6 @@ import type { ServiceConfig } from "../config/roadrunner/service.ts";
 import { servicesAsProcesses } from "../config/roadrunner/service.ts";
 import { Failure } from "../core/failure.ts";
 import type { ServiceHost, ServiceProcess } from "../control/rpc/mod.ts";
-import type { StopOptions } from "../process/types.ts";
 import type { Fleet } from "../release/fleet.ts";
 import { INITIAL } from "../release/initial.ts";
 import { STAY } from "../release/release.ts";
@@ -83,13 +82,11 @@ export class Services implements ServiceHost {
     });
   }
 
-  /** Stops what clients made. @returns what could not be stopped */
-  async end(options: StopOptions): Promise<Failure[]> {
+  /** Stops what clients made. @throws Failure when something outlived SIGKILL */
+  async end(): Promise<void> {
     const slots = [...this.#made.values()].flat();
     this.#made.clear();
-    const reports = await Promise.all(slots.map((slot) => slot.stop(options)));
-    const failure = stopFailure("not all services are stopped", reports);
-    return failure === undefined ? [] : [failure];
+    await this.#stop("of clients", slots);
   }
 
   /** @throws Failure when there is none of that name */
