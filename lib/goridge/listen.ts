@@ -19,8 +19,10 @@ const LAST_PORT = 65_535;
 
 /** How failures name the address. */
 export interface AddressWords {
-  /** What is spoken there: `RPC`. */
+  /** What it is for: `RPC`. */
   readonly what: string;
+  /** What a Unix socket there is called: `RPC socket`. */
+  readonly socket: string;
   /** The setting it comes from: `rpc.listen`. */
   readonly setting: string;
   /** Addresses that would do, in a sentence. */
@@ -63,15 +65,15 @@ async function onPath(
   path: string,
   owner: DoorOwner | undefined,
   clock: Clock,
-  { what, setting }: AddressWords,
+  { socket: name, setting }: AddressWords,
 ): Promise<Listener> {
   const words: SocketWords = {
-    name: `${what} socket`,
+    name,
     elsewhere: `set ${setting} to another place`,
     otherRights: "remove server.user, or run the daemon as root",
   };
   if (await socketAnswers(path, words, clock)) {
-    const message = `cannot open the ${what} socket "${path}": another program answers there`;
+    const message = `cannot open the ${name} "${path}": another program answers there`;
     throw new Failure(message, { fix: `stop that program, or ${words.elsewhere}` });
   }
   const place = { path, mode: MODE, owner: owner?.uid, group: owner?.gid };

@@ -15,6 +15,7 @@ import { RelayListener } from "./relay_listener.ts";
 
 const WORDS: AddressWords = {
   what: "workers",
+  socket: "relay socket",
   setting: "server.relay",
   forms: "pipes, to tcp://127.0.0.1:7000, or to unix:///run/app/relay.sock",
 };
