@@ -40,6 +40,7 @@ export const RPC_LIMITS: RpcServerLimits = {
 
 const WORDS: AddressWords = {
   what: "RPC",
+  socket: "RPC socket",
   setting: "rpc.listen",
   forms: "tcp://127.0.0.1:6001, or to unix:///run/app/rpc.sock",
 };
