@@ -59,7 +59,7 @@ export async function sweepUploads(
     for await (const entry of Deno.readDir(directory)) {
       if (++seen > MOST_ENTRIES) break;
       const maker = makerOf(entry.name, host.system);
-      if (!entry.isFile || maker === undefined || host.system.alive(maker)) continue;
+      if (maker === undefined || host.system.alive(maker)) continue;
       const path = `${directory}/${entry.name}`;
       if (await isLeft(path, host.clock, owner) && await removed(path, host.emit)) files++;
     }
