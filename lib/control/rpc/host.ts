@@ -45,7 +45,11 @@ export interface Health {
 
 /** Services that are made, ended and looked at while the daemon runs. */
 export interface ServiceHost {
-  /** Makes and starts one, until the daemon ends. @throws Failure (name taken, program unknown …) */
+  /**
+   * Makes and starts one, until the daemon ends. It runs as the workers do (`server.user`): a worker
+   * must not get another's rights by asking for a service.
+   * @throws Failure (name taken, program unknown …)
+   */
   create(name: string, service: ServiceConfig): Promise<void>;
   /** Stops one and forgets it. @throws Failure */
   terminate(name: string): Promise<void>;
