@@ -101,7 +101,7 @@ function onPort(
     const listener = Deno.listen({ hostname: hostname || "0.0.0.0", port });
     return {
       dsn: dsn.replace(/\d+$/, String(listener.addr.port)),
-      accept: () => listener.accept(),
+      accept: async () => undelayed(await listener.accept()),
       give: () => {},
       close: () => listener.close(),
     };
@@ -111,4 +111,14 @@ function onPort(
       cause: error,
     });
   }
+}
+
+/** Frames are written whole: waiting for more only delays them. */
+function undelayed(conn: Deno.TcpConn): Deno.TcpConn {
+  try {
+    conn.setNoDelay(true);
+  } catch {
+    // The peer has already reset the connection: the first read will tell.
+  }
+  return conn;
 }

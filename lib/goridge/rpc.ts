@@ -12,7 +12,7 @@ export interface RpcCall {
   readonly codec: RpcCodec;
   /** The argument bytes; may be empty. */
   readonly bytes: Uint8Array;
-  /** The argument as JSON; null when empty. @throws RpcError when it is no JSON */
+  /** The argument as JSON; null when empty. @throws RpcError when it is none, or the codec is proto */
   json(): unknown;
 }
 

@@ -7,6 +7,7 @@ import { encode } from "../../../lib/goridge/frame.ts";
 import { RpcError } from "../../../lib/goridge/rpc.ts";
 import type { RpcTable } from "../../../lib/goridge/rpc.ts";
 import { ManualClock, turn } from "../../kit/manual_clock.ts";
+import { Random } from "../../kit/random.ts";
 import { Scratch } from "../../kit/scratch.ts";
 import { soon, until } from "../../kit/wait.ts";
 import { Client, ERROR, hex, JSON_CODEC, PROTO, recorder, request, serve } from "./rpc_kit.ts";
@@ -256,6 +257,25 @@ for (const [name, bytes, reason] of HOSTILE) {
     assertEquals((await other.call("echo.Json", "2")).text, "2");
   });
 }
+
+Deno.test("random bytes on many connections leave nothing behind", async () => {
+  await using server = await serve(table);
+  const random = new Random(7);
+  for (let at = 0; at < 200; at++) {
+    using client = await Client.to(server.address);
+    const whole = request("echo.Json", '{"a":1}', at);
+    const bytes = random.chance(0.5)
+      ? Uint8Array.from({ length: random.int(1, 300) }, () => random.int(0, 255))
+      : whole.with(random.int(0, whole.length - 1), random.int(0, 255));
+    await client.write(bytes).catch(() => {});
+    await client.conn.closeWrite().catch(() => {});
+    // Replies to what was a request after all, then the end.
+    while (await soon(`the end (seed 7, try ${at})`, client.reply()) !== undefined);
+  }
+  await until("all left", () => server.connections === 0);
+  using client = await Client.to(server.address);
+  assertEquals((await client.call("echo.Json", "1")).text, "1");
+});
 
 Deno.test("a request that ends half-way is an event, a client that just leaves is none", async () => {
   const { emit, lines } = recorder();

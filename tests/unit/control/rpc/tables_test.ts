@@ -3,6 +3,8 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { Failure } from "../../../../lib/core/failure.ts";
 import { RR_VERSION } from "../../../../lib/release/render_worker.ts";
+import { rpcTables } from "../../../../lib/control/rpc/mod.ts";
+import { PAGES } from "../../docs/pages.ts";
 import { Scratch } from "../../../kit/scratch.ts";
 import { Client, JSON_CODEC } from "../../goridge/rpc_kit.ts";
 import { callFromPhp, FakeHost, php, type PhpCall, type PhpReply, serveHost } from "./kit.ts";
@@ -403,4 +405,19 @@ Deno.test("several PHP programs call at once", async () => {
   await using server = await serveHost(new FakeHost());
   const all = Array.from({ length: 4 }, () => php("rpc_many.php", ["300"], server.address));
   for (const out of await Promise.all(all)) assertEquals(JSON.parse(out).replies, 300);
+});
+
+Deno.test("docs/rpc.md names every method, and none that is not there", () => {
+  const page = PAGES.find(({ name }) => name === "docs/rpc.md")!;
+  const written = new Set(
+    [...page.text.matchAll(/`([a-z]+\.(?:[A-Z]\w+|\*))`/g)].map(([, it]) => it),
+  );
+  const methods = Object.keys(rpcTables(new FakeHost(), []));
+  const nameOf = (method: string) =>
+    /^(kv|lock)\./.test(method) ? method.replace(/\..*/, ".*") : method.replace("WithContext", "");
+  assertEquals(methods.map(nameOf).filter((name) => !written.has(name)), []);
+  const known = new Set(methods.map(nameOf));
+  const strange = [...written].filter((name) => !name.endsWith(".*") && !known.has(name));
+  // The example of a service that is not there.
+  assertEquals(strange.filter((name) => name !== "jobs.Push"), []);
 });
