@@ -21,7 +21,6 @@ const OF_GENERATION = [
   "http.pool.command",
   "http.pool.num_workers",
   "http.pool.debug",
-  "http.pool.dynamic_allocator",
   "http.pool.warmup",
 ];
 const ADDRESSES = ["http.address", "http.ssl.address"];

@@ -63,6 +63,8 @@ export interface HandleHost {
 
 /** RoadRunner's own words; programs look for them. */
 const TOO_LARGE = new TextEncoder().encode("serve_http: http: request body too large\n");
+/** Requests that the pool itself turned away. */
+const TOLD_BY_POOL: ReadonlySet<PoolErrorKind> = new Set(["no_worker", "queue_full"]);
 /** Characters of a request in `workers` and logs. */
 const MOST_WHAT = 200;
 
@@ -149,6 +151,8 @@ class Handling {
     const { internal_error_code: code } = this.#rules;
     const rules = { code, debug: target.debug };
     const status = inside ? null : await apologise(exchange, kind, message, rules);
+    // Under overload they are too many; the pool tells how many there were.
+    if (TOLD_BY_POOL.has(kind)) return;
     this.#host.emit("request_failed", {
       plugin: "http",
       release: target.pool.release,

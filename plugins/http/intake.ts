@@ -22,6 +22,7 @@ import type {
   ReleaseContext,
 } from "../../lib/release/intake.ts";
 import type { PluginHost } from "../plugin.ts";
+import { accessLog } from "./access_log.ts";
 import { sweepUploads, type UploadHost, uploadNames } from "./body/mod.ts";
 import { DateField } from "./date.ts";
 import { frontOptions } from "./front_options.ts";
@@ -194,10 +195,11 @@ export class HttpIntake implements Intake<Generation> {
     const { system, emit } = this.#host;
     const owner = workerIdentity(config, NAME, system);
     const uploads: UploadHost = { names: this.#newUploadName, owner, emit };
-    const answer = handler(http, { gate: this.gate, emit, uploads, date: this.#date });
+    const inner = handler(http, { gate: this.gate, emit, uploads, date: this.#date });
+    const outer = http.access_logs ? accessLog(inner, this.#host) : inner;
     return (exchange) => {
       this.#requests++;
-      return answer(exchange);
+      return outer(exchange);
     };
   }
 }

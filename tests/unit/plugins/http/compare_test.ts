@@ -49,8 +49,15 @@ Deno.test("live: what concerns requests and the limits of the pool", () => {
     ],
   );
   const { supervisor } = httpOf().pool;
-  const limits = pool({ max_jobs: 9, supervisor: { ...supervisor, ttl: 1 }, max_surge: 4 });
+  const dynamic_allocator = { max_workers: 2, spawn_rate: 1, idle_timeout: 1 };
+  const limits = pool({
+    dynamic_allocator,
+    max_jobs: 9,
+    supervisor: { ...supervisor, ttl: 1 },
+    max_surge: 4,
+  });
   assertEquals(changes({}, limits).sort(), [
+    "http.pool.dynamic_allocator: live",
     "http.pool.max_jobs: live",
     "http.pool.max_surge: live",
     "http.pool.supervisor.ttl: live",
@@ -64,14 +71,12 @@ Deno.test("generation: what workers are made of", () => {
     num_workers: 7,
     debug: true,
     warmup: { path: "/" },
-    dynamic_allocator: { max_workers: 2, spawn_rate: 1, idle_timeout: 1 },
   });
   assertEquals(changes({}, made).map((change) => change.split(": ")), [
     ["http.pool.debug", "generation"],
     ["http.pool.num_workers", "generation"],
     ["http.pool.command", "generation"],
     ["http.pool.warmup", "generation"],
-    ["http.pool.dynamic_allocator", "generation"],
   ]);
   assertEquals(
     changes(pool({ warmup: { path: "/" } }), pool({ warmup: { path: "/b" } })),

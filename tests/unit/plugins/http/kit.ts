@@ -7,7 +7,6 @@
 import type { Config } from "../../../../lib/config/config.ts";
 import { HTTP, POOL } from "../../../../lib/config/defaults.ts";
 import type { HttpConfig } from "../../../../lib/config/roadrunner/http.ts";
-import type { Clock } from "../../../../lib/core/clock.ts";
 import { realClock } from "../../../../lib/os/clock.ts";
 import type { System } from "../../../../lib/os/system.ts";
 import { UpstreamSet } from "../../../../lib/http/mod.ts";
@@ -240,10 +239,15 @@ export type Told = { [N in EventName]: [N, Events[N]] }[EventName];
 /** The plugin's intake, what it made and what it told. */
 export class Stage implements AsyncDisposable {
   readonly told: Told[] = [];
+  /** Pools without workers, as far as no others are opened. */
   readonly pools: FakePool[] = [];
   readonly intake: HttpIntake;
 
-  constructor(config: Config = withHttp(), clock: Clock = realClock) {
+  constructor(
+    config: Config = withHttp(),
+    open?: (order: PoolOrder, release: ReleaseContext) => WorkerPool,
+  ) {
+    const clock = realClock;
     const system = {
       clock,
       bootId: "boot",
@@ -260,6 +264,7 @@ export class Stage implements AsyncDisposable {
       config,
       signal: new AbortController().signal,
       pool: (order, release) => {
+        if (open !== undefined) return Promise.resolve(open(order, release));
         const pool = new FakePool(release.release_id, order);
         this.pools.push(pool);
         return Promise.resolve(pool);
