@@ -42,6 +42,8 @@ export interface WorkerHome {
   offer(worker: Worker): void;
   /** It may not be handed out any more. */
   withdraw(worker: Worker): void;
+  /** It has answered its first request. */
+  served(worker: Worker): void;
   /** It was given the last request it shall take. */
   lastJob(worker: Worker): void;
   /** Its place is vacant; `departure` says why. */

@@ -14,8 +14,8 @@
 
 import { freshHistory, nextTry, type RetryPolicy } from "../core/backoff.ts";
 
-/** From a quarter of a second to half a minute. */
-const POLICY: RetryPolicy = { delay: 250, window: 0, backoff_factor: 2, max_delay: 30_000 };
+/** At once, after a quarter of a second, and so on up to half a minute. */
+const POLICY: RetryPolicy = { delay: 125, window: 0, backoff_factor: 2, max_delay: 30_000 };
 /** Time between two spawns, milliseconds: each blocks the daemon for as long as a fork takes. */
 const APART = 2;
 
@@ -41,8 +41,9 @@ export class Pace {
     this.trouble = trouble;
     if (startedAt < this.#countedAt) return;
     this.#countedAt = now;
+    const first = this.#history.streak === 0;
     const retry = nextTry(POLICY, this.#history, now);
-    if ("delay" in retry) this.until = now + retry.delay;
+    if (!first && "delay" in retry) this.until = now + retry.delay;
   }
 
   /** A worker was proven. */
@@ -50,7 +51,12 @@ export class Pace {
     this.#failing = false;
   }
 
-  /** Workers do their work: earlier failures are forgotten. */
+  /** A worker started at `startedAt` has answered: what failed before it is mended. */
+  served(startedAt: number): void {
+    if (this.trouble !== undefined && startedAt >= this.#countedAt) this.forgive();
+  }
+
+  /** Earlier failures are forgotten. */
   forgive(): void {
     this.#failing = false;
     this.#history = freshHistory();

@@ -273,6 +273,12 @@ class Pool implements WorkerPool {
     this.#idle.delete(worker);
   }
 
+  served(worker: Worker): void {
+    if (this.#crew.pace.trouble === undefined) return;
+    this.#crew.pace.served(worker.process.startedAt);
+    this.changed();
+  }
+
   lastJob(worker: Worker): void {
     if (this.#debug) return;
     const slot = this.#crew.slotOf(worker);
@@ -330,7 +336,7 @@ class Pool implements WorkerPool {
     const state = this.#state();
     const { alive, name: pool, release } = this;
     const { pace, slots: { length: target } } = this.#crew;
-    const failing = state === "failing" || state === "degraded" && pace.trouble !== undefined;
+    const failing = pace.trouble !== undefined && (state === "failing" || state === "degraded");
     if (failing && !this.#failing) {
       const reason = pace.trouble!;
       const next_try_ms = Math.max(0, Math.round(pace.until - this.clock.now()));
@@ -444,7 +450,9 @@ class Pool implements WorkerPool {
       this.#idle.delete(worker);
       worker.probe();
     }
-    if (steady) this.#crew.pace.forgive();
+    if (!steady || this.#crew.pace.trouble === undefined) return;
+    this.#crew.pace.forgive();
+    this.changed();
   }
 
   /** Puts right what does not agree; that would be a bug. */
@@ -503,9 +511,10 @@ class Pool implements WorkerPool {
     if (quiesced || this.#destroyed !== undefined) return "draining";
     if (!supervised) return "starting";
     if (this.#debug) return "ready";
-    const { alive } = this;
-    if (alive === 0) return pace.trouble === undefined ? "degraded" : "failing";
-    return alive < slots.length && pace.trouble !== undefined ? "degraded" : "ready";
+    const troubled = pace.trouble !== undefined;
+    if (this.alive === 0 && slots.length > 0) return troubled ? "failing" : "degraded";
+    // Workers that start well and then fail have yet to show that they can do anything.
+    return troubled ? "degraded" : "ready";
   }
 
   #bug(where: string, error: unknown): void {

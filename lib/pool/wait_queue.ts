@@ -26,6 +26,7 @@ export class WaitQueue {
   get first(): Call | undefined {
     for (const call of this.#returned) return call;
     for (const call of this.#waiting) return call;
+    return undefined;
   }
 
   /** One more; `returned`: it was served before, in vain. */

@@ -323,7 +323,7 @@ export class Worker {
     this.#exchange = undefined;
     this.restingSince = this.#clock.now();
     if (this.#life.state === "inactive") return;
-    if (!probed) this.served++;
+    if (!probed && ++this.served === 1) this.#home.served(this);
     const last = !probed && this.jobs >= this.#jobsLimit();
     if (last) this.#departure = "max_jobs";
     this.#take({ type: "answered", last });

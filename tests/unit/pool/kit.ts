@@ -1,6 +1,7 @@
 /** Pools of real PHP workers on the real system: FIFOs, not sleeps, say when. */
 
 import { relayDoors } from "../../../lib/goridge/relay_doors.ts";
+import type { Clock } from "../../../lib/core/clock.ts";
 import { realSystem } from "../../../lib/os/real.ts";
 import type { Machine } from "../../../lib/os/system.ts";
 import type { WorkerPool } from "../../../lib/pool/contract.ts";
@@ -180,4 +181,13 @@ export async function bodyOf(answer: Answer): Promise<string> {
     if (part === undefined) return text;
     text += decoder.decode(part.body);
   }
+}
+
+/** A clock that is `times` as fast as the real one. */
+export function fast(clock: Clock, times: number): Clock {
+  return {
+    now: () => clock.now() * times,
+    wall: () => clock.wall(),
+    timer: (ms, run) => clock.timer(ms / times, run),
+  };
 }
