@@ -1,11 +1,11 @@
 /**
  * One client connection: many calls at once, answered as they are done.
  *
- * | state   | meaning                                       | ends with                            |
- * | ------- | --------------------------------------------- | ------------------------------------ |
- * | open    | requests are read while there is room         | peer's end, finish() → ending; cut   |
- * | ending  | no more requests; what is in flight is answered | all answered and sent → end; cut   |
- * | end     | closed                                        | –                                    |
+ * | state  | meaning                                      | ends with                          |
+ * | ------ | -------------------------------------------- | ---------------------------------- |
+ * | open   | requests are read while there is room        | peer's end, finish() → ending; cut |
+ * | ending | no more requests; calls at work are answered | all answered and sent → end; cut   |
+ * | end    | closed                                       | –                                  |
  *
  * `cut` is: a frame that is no request, a peer that reads nothing of its answers, cut().
  *

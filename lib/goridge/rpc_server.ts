@@ -118,13 +118,18 @@ export class RpcServer implements AsyncDisposable {
   }
 
   /**
-   * Serves another address as well, or the same one to another owner; undefined: nothing changes.
+   * Serves another address as well, or the same one to another owner; undefined: nothing changes
+   * (or the server is closed by now).
    * @throws Failure when it cannot be bound
    */
   async rebind(listen: string, owner: DoorOwner | undefined): Promise<RpcRebinding | undefined> {
     const old = this.#current;
     if (listen === old.listen) return this.#give(owner);
     const listener = await listenAt(listen, owner, this.#options.clock, WORDS);
+    if (this.#closed !== undefined) {
+      listener.close();
+      return undefined;
+    }
     const next = this.#enter(listener, listen);
     return {
       commit: () => {
@@ -156,8 +161,17 @@ export class RpcServer implements AsyncDisposable {
     listener.give(owner);
     return {
       commit: () => void (this.#owner = owner),
-      undo: () => listener.give(before),
+      undo: () => this.#attempt("give back", () => listener.give(before)),
     };
+  }
+
+  /** What cannot be helped is told. */
+  #attempt(what: string, act: () => void): void {
+    try {
+      act();
+    } catch (error) {
+      this.#options.emit("internal_error", { where: `rpc ${what}`, error: messageOf(error) });
+    }
   }
 
   async #close(ms: number): Promise<void> {
@@ -189,11 +203,7 @@ export class RpcServer implements AsyncDisposable {
     if (!entrance.open) return;
     entrance.open = false;
     const { dsn } = entrance.listener;
-    try {
-      entrance.listener.close();
-    } catch (error) {
-      this.#options.emit("internal_error", { where: "rpc close", error: messageOf(error) });
-    }
+    this.#attempt("close", () => entrance.listener.close());
     this.#forget(entrance);
     this.#options.emit("listener_closed", { name: "rpc", address: dsn });
   }

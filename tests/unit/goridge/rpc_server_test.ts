@@ -476,6 +476,15 @@ Deno.test("rebind: the new address before the old one goes, and who is connected
   assertEquals(lines.slice(-2), [bound, closed]);
 });
 
+Deno.test("an address that was to be served when the server closed is not left behind", async () => {
+  using scratch = new Scratch();
+  const server = await serve(table);
+  const rebinding = server.rebind(`unix://${scratch.path("rpc.sock")}`, undefined);
+  await server.close(0);
+  assertEquals(await rebinding, undefined);
+  assertEquals([...Deno.readDirSync(scratch.dir)], []);
+});
+
 function ownerOf(path: string): [number | null, number | null] {
   const { uid, gid } = Deno.lstatSync(path);
   return [uid, gid];
