@@ -209,7 +209,8 @@ for (const runtime of RUNTIMES) {
 
     await worker.send(get("/forever"));
     const untilPing = async () => {
-      while (!((await worker.frame()).bits & PING));
+      for (let i = 0; i < 1000; i++) if ((await worker.frame()).bits & PING) return;
+      throw new Error("nobody asks for a sign of life");
     };
     await untilPing();
     await worker.send(hex(PONG));
