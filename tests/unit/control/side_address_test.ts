@@ -191,6 +191,8 @@ Deno.test("another address is bound before the old one closes; none closes it", 
   scene.address.rebind(await configOf(""))!.commit();
   assertEquals(scene.address.printed, "");
   assertEquals(scene.address.rebind(await configOf("")), undefined);
+  scene.address.cut();
+  await scene.address.drain();
 });
 
 Deno.test("an address that is taken names it, the key, and what to do", async () => {
