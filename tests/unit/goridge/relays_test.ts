@@ -193,9 +193,11 @@ everyRelay("a length is not believed", async (peers, kind) => {
 everyRelay(
   "close() leaves nobody waiting, not even for a peer that does not read",
   async (peers, kind) => {
-    const { relay } = await peers.raw(kind);
+    const { relay, read } = await peers.raw(kind);
     const received = relay.receive();
     const sent = relay.send(request(0, utf8(""), [new Uint8Array(20_000_000)]));
+    // It is under way, and then nobody reads on.
+    for (let got = 0; got < 100_000;) got += (await read()).length;
     relay.close();
     relay.close();
     assertEquals([await received, await sent], [undefined, false]);
