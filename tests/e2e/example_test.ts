@@ -6,6 +6,7 @@
 
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
+import { copyTree } from "../kit/copy_tree.ts";
 import { type Daemon, startDaemon, supervisor } from "../kit/daemon.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
@@ -18,15 +19,6 @@ function commandsOfReadme(): string[][] {
   const part = readme.slice(readme.indexOf("## Try it"), readme.indexOf("## Use it"));
   return part.split("\n").filter((line) => line.startsWith("./supervisor "))
     .map((line) => line.split(" ").slice(1));
-}
-
-function copyTree(from: string, to: string): void {
-  Deno.mkdirSync(to, { recursive: true });
-  for (const { name, isDirectory } of Deno.readDirSync(from)) {
-    if (name === ".supervisor") continue; // what a daemon of somebody's has left there
-    if (isDirectory) copyTree(join(from, name), join(to, name));
-    else Deno.copyFileSync(join(from, name), join(to, name));
-  }
 }
 
 /** The text with `old` replaced, which must stand in it exactly once. */
