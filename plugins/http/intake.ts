@@ -11,7 +11,7 @@ import type { HttpConfig } from "../../lib/config/roadrunner/http.ts";
 import { httpOf } from "../../lib/config/roadrunner/mod.ts";
 import { Failure } from "../../lib/core/failure.ts";
 import { type Draining, Gate } from "../../lib/core/gate.ts";
-import type { Front } from "../../lib/http/mod.ts";
+import type { Front, Handler } from "../../lib/http/mod.ts";
 import type { WorkerPool } from "../../lib/pool/contract.ts";
 import { workerIdentity } from "../../lib/release/identity.ts";
 import type {
@@ -27,6 +27,8 @@ import { sweepUploads, type UploadHost, uploadNames } from "./body/mod.ts";
 import { DateField } from "./date.ts";
 import { frontOptions } from "./front_options.ts";
 import { handler, type Target } from "./handle.ts";
+import { middleware } from "./middleware/mod.ts";
+import { proxyIpParser } from "./middleware/proxy_ip_parser.ts";
 import { type Served, Side } from "./side.ts";
 import { warmupOf } from "./warmup.ts";
 
@@ -195,11 +197,18 @@ export class HttpIntake implements Intake<Generation> {
     const { system, emit } = this.#host;
     const owner = workerIdentity(config, NAME, system);
     const uploads: UploadHost = { names: this.#newUploadName, owner, emit };
-    const inner = handler(http, { gate: this.gate, emit, uploads, date: this.#date });
-    const outer = http.access_logs ? accessLog(inner, this.#host) : inner;
+    const { gate } = this;
+    const worker = handler(http, { gate, emit, uploads, date: this.#date });
+    const through = middleware(http, this.#host)(worker);
+    const outer = http.access_logs ? this.#logged(http, through) : through;
     return (exchange) => {
       this.#requests++;
       return outer(exchange);
     };
+  }
+  /** Outside of everything, but with the client's address as the middleware knows it. */
+  #logged(http: HttpConfig, next: Handler): Handler {
+    const logged = accessLog(next, this.#host);
+    return http.middleware.includes("proxy_ip_parser") ? proxyIpParser(http)(logged) : logged;
   }
 }

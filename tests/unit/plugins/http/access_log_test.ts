@@ -53,3 +53,21 @@ Deno.test("off: nothing is told", async () => {
   await client.message();
   assertEquals(stage.events("http_request"), []);
 });
+
+Deno.test("behind a trusted proxy the client is told, not the proxy; outside the middleware", async () => {
+  await using stage = await Stage.live({
+    access_logs: true,
+    middleware: ["headers", "proxy_ip_parser"],
+    trusted_subnets: ["127.0.0.0/8"],
+    trusted_headers: ["X-Forwarded-For"],
+    headers: { request: {}, response: { "X-By": "us" } },
+  });
+  using client = await stage.connect();
+  await client.request(...GET, "X-Forwarded-For: 203.0.113.9");
+  const call = await stage.pool.next();
+  assertEquals(call.context.remoteAddr, "203.0.113.9");
+  call.reply(200);
+  assertEquals((await client.message()).get("x-by"), "us");
+  await until("it is told", () => stage.events("http_request").length === 1);
+  assertEquals(stage.events("http_request")[0].client, "203.0.113.9");
+});
