@@ -11,8 +11,7 @@
  * Who works here, and how they are replaced, is the matter of crew.ts.
  *
  * Invariants: every place is idle, busy or starting, every other worker stopping (looked at every tick;
- * what does not agree is told and put right); a worker is in `#idle` exactly while it is free; nobody
- * waits while somebody is free; one timer for all deadlines.
+ * what does not agree is told and put right); one timer for all deadlines.
  */
 
 import { abortable, stamp, type Timer } from "../core/clock.ts";
@@ -22,12 +21,13 @@ import type { RelayDoor } from "../goridge/doors.ts";
 import { Haste } from "../process/haste.ts";
 import { Observers } from "../process/observers.ts";
 import { Alarm } from "./alarm.ts";
+import { Allocator } from "./allocator.ts";
 import { Call } from "./call.ts";
 import type { WorkerPool } from "./contract.ts";
 import { Crew } from "./crew.ts";
 import type { Departure } from "./home.ts";
+import { HandOut } from "./hand_out.ts";
 import { roll } from "./roll.ts";
-import { LACK, Scaler } from "./scale.ts";
 import { TurnedAway } from "./turned_away.ts";
 import {
   type PoolCall,
@@ -39,7 +39,6 @@ import {
   type PoolSpec,
   type WorkerSnapshot,
 } from "./types.ts";
-import { WaitQueue } from "./wait_queue.ts";
 import type { Worker } from "./worker.ts";
 
 /** Requests that wait at most, whatever `max_queue_size` says. */
@@ -67,13 +66,9 @@ class Pool implements WorkerPool {
   readonly #host: PoolHost;
   readonly #debug: boolean;
   readonly #crew: Crew;
-  readonly #queue = new WaitQueue();
-  /** Free workers, the longest rested first. */
-  readonly #idle = new Set<Worker>();
-  /** Workers that have a request of ours. */
-  readonly #working = new Set<Worker>();
+  readonly #handOut: HandOut;
   readonly #alarm: Alarm;
-  readonly #scaler = new Scaler();
+  readonly #allocator: Allocator;
   readonly #observers = new Observers<Pool>();
   readonly #turnedAway: TurnedAway;
   readonly #haste: Haste;
@@ -101,7 +96,10 @@ class Pool implements WorkerPool {
     this.#crew.fleeting = this.#debug;
     this.#alarm = new Alarm(host.clock, (now) => this.#look(now));
     this.#haste = new Haste(host.clock);
+    this.#handOut = new HandOut(host.clock);
     const { name: pool, release } = spec;
+    const settings = () => this.settings;
+    this.#allocator = new Allocator(this.#crew, settings, { pool, release }, host.emit);
     this.#turnedAway = new TurnedAway((requests, reason) =>
       host.emit("pool_exhausted", { pool, release, requests, reason })
     );
@@ -139,9 +137,9 @@ class Pool implements WorkerPool {
     const { max_queue_size, allocate_timeout } = this.settings;
     const call = new Call(request, this, now, now + allocate_timeout);
     this.#requests++;
-    const waiting = this.#queue.size;
+    const waiting = this.#handOut.queue.size;
     if (this.#destroyed !== undefined) this.#refuse(call, "destroyed", "the pool is stopped");
-    else if (max_queue_size > 0 && waiting + this.#working.size >= max_queue_size) {
+    else if (max_queue_size > 0 && waiting + this.#handOut.busy >= max_queue_size) {
       this.#refuse(call, "queue_full", `${max_queue_size} requests wait or are answered already`);
     } else if (waiting >= MAX_WAITING) {
       this.#refuse(call, "queue_full", `${waiting} requests wait already`);
@@ -215,12 +213,12 @@ class Pool implements WorkerPool {
       busy: workers.filter((worker) => worker?.busy).length,
       starting: workers.filter((worker) => worker === undefined).length,
       stopping: leavers.size,
-      queue: this.#queue.size,
+      queue: this.#handOut.queue.size,
       requests: this.#requests,
       errors: this.#errors,
       no_free_workers: this.#turnedAway.total,
       replaced: { ...this.#crew.replaced },
-      queue_wait_ms: this.#queue.waits(),
+      queue_wait_ms: this.#handOut.queue.waits(),
     };
   }
 
@@ -235,7 +233,7 @@ class Pool implements WorkerPool {
   // What calls ask of it.
 
   left(call: Call): void {
-    this.#queue.delete(call);
+    this.#handOut.queue.delete(call);
   }
 
   again(call: Call): boolean {
@@ -262,15 +260,11 @@ class Pool implements WorkerPool {
   }
 
   offer(worker: Worker): void {
-    this.#working.delete(worker);
-    const call = this.#queue.shift();
-    if (call !== undefined) return this.#hand(call, worker);
-    this.#idle.add(worker);
-    if (this.#debug) this.#crew.dismiss(worker);
+    if (!this.#handOut.offer(worker) && this.#debug) this.#crew.dismiss(worker);
   }
 
   withdraw(worker: Worker): void {
-    this.#idle.delete(worker);
+    this.#handOut.withdraw(worker);
   }
 
   served(worker: Worker): void {
@@ -296,7 +290,7 @@ class Pool implements WorkerPool {
   }
 
   ending(worker: Worker): void {
-    this.#working.delete(worker);
+    this.#handOut.withdraw(worker);
     this.#crew.tend();
   }
 
@@ -325,13 +319,15 @@ class Pool implements WorkerPool {
 
   unfilled(_slot: unknown, error: unknown): void {
     if (!this.#debug) return;
-    const call = this.#queue.shift();
+    const call = this.#handOut.queue.shift();
     if (call !== undefined) this.#refuse(call, "no_worker", messageOf(error));
   }
 
   changed(): void {
     if (this.#hopeless()) {
-      for (const call of this.#queue.clear()) this.#refuse(call, "no_worker", "no worker is left");
+      for (const call of this.#handOut.queue.clear()) {
+        this.#refuse(call, "no_worker", "no worker is left");
+      }
     }
     const state = this.#state();
     const { alive, name: pool, release } = this;
@@ -351,21 +347,10 @@ class Pool implements WorkerPool {
   // Handing out.
 
   #serve(call: Call, now: number, returned = false): void {
-    for (const worker of this.#idle) {
-      this.#idle.delete(worker);
-      return this.#hand(call, worker, now);
-    }
-    this.#queue.add(call, returned);
+    if (this.#handOut.serve(call, returned)) return;
     this.#alarm.by(call.deadline);
-    this.#scaler.needed(now);
-    if (this.settings.dynamic_allocator !== undefined) this.#alarm.by(now + LACK);
+    this.#alarm.by(this.#allocator.waits(now));
     if (this.#debug) this.#demand();
-  }
-
-  #hand(call: Call, worker: Worker, now = this.clock.now()): void {
-    this.#working.add(worker);
-    this.#queue.served(now - call.since);
-    call.send(worker);
   }
 
   #refuse(call: Call, kind: "destroyed" | "queue_full" | "no_worker", why: string): void {
@@ -378,9 +363,10 @@ class Pool implements WorkerPool {
     const { slots, leavers } = this.#crew;
     const room = DEBUG_PROCESSES - slots.length - leavers.size;
     const starting = slots.filter(({ worker }) => worker === undefined).length;
-    const count = Math.min(this.#queue.size - starting, room);
+    const count = Math.min(this.#handOut.queue.size - starting, room);
     if (count <= 0) return;
-    for (const { filled } of this.#crew.grow(count, "debug")) filled.catch(told);
+    // Whoever waits is told by unfilled().
+    for (const { filled } of this.#crew.grow(count, "debug")) filled.catch(() => {});
   }
 
   /** Nobody is there, and nobody will come. */
@@ -392,36 +378,18 @@ class Pool implements WorkerPool {
 
   /** Does what is due. @returns when to look again */
   #look(now: number): number {
-    for (const call of this.#queue.expired(now)) {
+    for (const call of this.#handOut.queue.expired(now)) {
       const { trouble } = this.#crew.pace;
       const why = trouble === undefined ? "" : `; the last one failed: ${trouble}`;
       const limit = formatDuration(this.settings.allocate_timeout);
       this.#refuse(call, "no_worker", `no worker became free within ${limit}${why}`);
     }
-    let next = this.#queue.deadline;
+    let next = this.#handOut.queue.deadline;
     for (const worker of [...this.#crew.workers()]) {
       if (worker.deadline <= now) worker.look(now);
       next = Math.min(next, worker.deadline);
     }
-    return Math.min(next, this.#adapt(now));
-  }
-
-  /** More workers when requests wait too long. @returns when to look again */
-  #adapt(now: number): number {
-    const { first } = this.#queue;
-    const { dynamic_allocator } = this.settings;
-    if (first === undefined || this.#crew.quiesced || this.#crew.pace.trying) return Infinity;
-    const count = this.#scaler.more(dynamic_allocator, now - first.since, now);
-    if (count > 0) this.#adapted(count, "demand");
-    return this.#scaler.next(dynamic_allocator, first.since, now);
-  }
-
-  #adapted(by: number, why: "demand" | "rest"): void {
-    const from = this.#crew.slots.length;
-    const { name: pool, release } = this;
-    this.#host.emit("pool_adapted", { pool, release, from, to: from + by, why });
-    if (by < 0) return this.#crew.shrink(-by);
-    for (const { filled } of this.#crew.grow(by, "scale")) filled.catch(told);
+    return Math.min(next, this.#allocator.look(this.#handOut.queue.first, now));
   }
 
   /** Limits, self-probes, fewer workers, and whether all agrees. */
@@ -430,8 +398,7 @@ class Pool implements WorkerPool {
     const now = this.clock.now();
     this.#ticker = this.clock.timer(this.settings.supervisor.watch_tick, () => this.#tick());
     if (!this.#crew.quiesced) this.#inspect(now);
-    const fewer = this.#scaler.fewer(this.settings.dynamic_allocator, now);
-    if (fewer > 0) this.#adapted(-fewer, "rest");
+    this.#allocator.tick(now);
     this.#turnedAway.flush(now);
     this.#verify();
   }
@@ -447,7 +414,7 @@ class Pool implements WorkerPool {
       const why = worker.inspect(system.row(worker.ownPid));
       if (why !== undefined) this.#crew.wish(slot, { why, since: now });
       if (!worker.free || now - worker.restingSince < PROBE_AFTER || probes-- <= 0) continue;
-      this.#idle.delete(worker);
+      this.#handOut.withdraw(worker);
       worker.probe();
     }
     if (!steady || this.#crew.pace.trouble === undefined) return;
@@ -455,19 +422,11 @@ class Pool implements WorkerPool {
     this.changed();
   }
 
-  /** Puts right what does not agree; that would be a bug. */
+  /** What does not agree is a bug. */
   #verify(): void {
-    const free = this.#crew.slots.map(({ worker }) => worker).filter((worker) => worker?.free);
-    const agrees = free.length === this.#idle.size &&
-      free.every((worker) => this.#idle.has(worker!)) &&
-      [...this.#working].every((worker) => worker.busy) &&
-      (this.#queue.size === 0 || free.length === 0);
-    if (agrees) return;
-    const counts = `${free.length} free, ${this.#idle.size} idle, ${this.#queue.size} waiting`;
-    this.#bug("the accounts of a pool", new Error(`they do not agree: ${counts}`));
-    for (const worker of this.#working) if (!worker.busy) this.#working.delete(worker);
-    this.#idle.clear();
-    for (const worker of free) this.offer(worker!);
+    const workers = this.#crew.slots.map(({ worker }) => worker);
+    const wrong = this.#handOut.verify(workers.filter((worker) => worker?.free) as Worker[]);
+    if (wrong !== undefined) this.#bug("the accounts of a pool", new Error(wrong));
   }
 
   // Its end.
@@ -483,7 +442,9 @@ class Pool implements WorkerPool {
     // Whoever asks in this very turn shall find it stopped.
     await Promise.resolve();
     this.#ticker?.cancel();
-    for (const call of this.#queue.clear()) this.#refuse(call, "destroyed", "it is being stopped");
+    for (const call of this.#handOut.queue.clear()) {
+      this.#refuse(call, "destroyed", "it is being stopped");
+    }
     const hired = this.#crew.close();
     this.changed();
     const leavers = [...this.#crew.leavers];
@@ -522,6 +483,3 @@ class Pool implements WorkerPool {
     this.#host.emit("internal_error", { where, error: messageOf(error), stack });
   }
 }
-
-/** The failure of a worker that nobody waits for by name is told by its event. */
-function told(): void {}

@@ -17,9 +17,11 @@ import { askPid, PONG, STOP, STREAM_STOP } from "../goridge/control.ts";
 import { request as frameOf, type Split, split } from "../goridge/exchange.ts";
 import { textOf } from "../goridge/printed.ts";
 import { type Frame, FrameBroken, type Relay } from "../goridge/relay.ts";
+import type { ProcRow } from "../os/system.ts";
 import { type Asker, Exchange } from "./exchange.ts";
 import type { Departure, WorkerHome } from "./home.ts";
 import { markFor, Meter } from "./limits.ts";
+import { Patience } from "./patience.ts";
 import {
   BORN,
   isBusy,
@@ -38,12 +40,9 @@ import {
   type PoolSpec,
   type WorkerSnapshot,
 } from "./types.ts";
-import type { ProcRow } from "../os/system.ts";
 
 /** How long the exit and the end of the output may lie apart. */
 const LAST_WORDS = 500;
-/** How long an idle worker may take to answer a self-probe. */
-const PROBE_LIMIT = 10_000;
 /** Most random extra on `max_jobs`, so that workers started together do not end together. */
 const JOBS_SPREAD = 0.14;
 
@@ -77,10 +76,7 @@ export class Worker {
   /** The last frame of the answer came before the request was written whole. */
   #early = false;
   #since = 0;
-  #deadline = Infinity;
-  #deadlineOf: "answer" | "send" | "cancel" | "probe" = "answer";
-  /** When a leaving worker must be done. */
-  #leaveBy = Infinity;
+  readonly #patience: Patience;
   #departure: Departure = "died";
 
   /** `pid`: as it says itself; the leader's unless a wrapper started it. */
@@ -94,6 +90,7 @@ export class Worker {
     this.#relay = relay;
     this.#home = home;
     this.#clock = home.clock;
+    this.#patience = new Patience(() => home.settings, (at) => home.due(at));
     this.ending = this.#ending.promise;
     this.gone = this.#gone.promise;
     this.restingSince = this.#clock.now();
@@ -124,7 +121,7 @@ export class Worker {
 
   /** When somebody has to look whether it is overdue. */
   get deadline(): number {
-    return Math.min(this.#deadline, this.#leaveBy);
+    return this.#patience.deadline;
   }
 
   // What the pool asks of it.
@@ -142,9 +139,7 @@ export class Worker {
     if (this.#life.state !== "inactive" && ++this.jobs >= this.#jobsLimit()) {
       this.#home.lastJob(this);
     }
-    const { supervisor: { exec_ttl }, allocate_timeout } = this.#home.settings;
-    if (exec_ttl > 0) this.#due("answer", now + exec_ttl);
-    else this.#due("send", now + allocate_timeout);
+    this.#patience.asked(now);
     this.#sending = true;
     this.#relay.send(frameOf(request.flags, request.context, request.body)).then(this.#sent);
   }
@@ -154,7 +149,7 @@ export class Worker {
     this.#take({ type: "take" });
     this.#probing = true;
     this.#since = this.#clock.now();
-    this.#due("probe", this.#since + PROBE_LIMIT);
+    this.#patience.probed(this.#since);
     this.#relay.send(askPid(Deno.pid));
   }
 
@@ -172,10 +167,7 @@ export class Worker {
 
   /** Its place is taken: it goes when its answer is out, after `within` milliseconds at the latest. */
   leave(within = Infinity): void {
-    if (this.busy && within !== Infinity) {
-      this.#leaveBy = this.#clock.now() + within;
-      this.#home.due(this.#leaveBy);
-    }
+    if (this.busy && within !== Infinity) this.#patience.leave(this.#clock.now() + within);
     this.#take({ type: "leave" });
   }
 
@@ -193,21 +185,16 @@ export class Worker {
 
   /** Does what is due. */
   look(now: number): void {
-    if (now >= this.#leaveBy) {
-      this.#leaveBy = Infinity;
-      return this.destroy("timeout", "the worker was replaced, and did not answer in time");
-    }
-    if (now < this.#deadline) return;
-    this.#deadline = Infinity;
-    const { settings } = this.#home;
-    switch (this.#deadlineOf) {
+    switch (this.#patience.look(now)) {
       case "answer": {
-        const limit = formatDuration(settings.supervisor.exec_ttl);
+        const limit = formatDuration(this.#home.settings.supervisor.exec_ttl);
         const message = `the worker did not answer within exec_ttl (${limit})`;
         this.#tell("exec_ttl", message);
         this.#refuse(new PoolError("timeout", message, this.pid));
         return this.#take({ type: "overdue" });
       }
+      case "leave":
+        return this.destroy("timeout", "the worker was replaced, and did not answer in time");
       case "send":
         return this.#fail("deaf", "died", "the worker stopped reading: the request was not taken");
       case "cancel":
@@ -283,7 +270,7 @@ export class Worker {
     }
     const more = (frame.bits & Bit.stream) !== 0;
     if (!more && !exchange.begun && isStop(parts)) return this.#quit(exchange);
-    if (more && this.#deadlineOf !== "cancel") this.#renew();
+    if (more) this.#patience.awaited(this.#clock.now());
     exchange.arrived({ flags: frame.flags, ...parts, more });
     if (!more) this.#answered();
   }
@@ -304,7 +291,6 @@ export class Worker {
   #quit(exchange: Exchange): void {
     this.#departure = "stop";
     this.#exchange = undefined;
-    this.#deadline = Infinity;
     this.#take({ type: "quit" });
     exchange.fail(new PoolError("stopping", "the worker asked to be replaced", this.pid));
   }
@@ -318,7 +304,7 @@ export class Worker {
   /** The exchange or the probe is over. */
   #free(): void {
     this.#early = false;
-    this.#deadline = Infinity;
+    this.#patience.over();
     const probed = this.#exchange === undefined;
     this.#exchange = undefined;
     this.restingSince = this.#clock.now();
@@ -338,7 +324,7 @@ export class Worker {
 
   readonly #sent = (whole: boolean): void => {
     this.#sending = false;
-    if (this.#deadlineOf === "send") this.#deadline = Infinity;
+    this.#patience.sent();
     // A peer that is gone shows itself to the reader, with its reasons.
     if (whole && this.#early) this.#free();
   };
@@ -350,28 +336,13 @@ export class Worker {
     cancelled() {
       if (worker.#life.ending) return;
       worker.#relay.send(STREAM_STOP);
-      worker.#due("cancel", worker.#clock.now() + worker.#home.settings.stream_timeout);
+      worker.#patience.cancelled(worker.#clock.now());
     },
     paused(is: boolean) {
-      if (worker.#deadlineOf === "cancel") return;
-      if (is) worker.#deadline = Infinity;
-      else worker.#renew();
+      if (is) worker.#patience.paused();
+      else worker.#patience.awaited(worker.#clock.now());
     },
   }))(this);
-
-  // Deadlines.
-
-  /** For streams the limit is per part. */
-  #renew(): void {
-    const { exec_ttl } = this.#home.settings.supervisor;
-    if (exec_ttl > 0) this.#due("answer", this.#clock.now() + exec_ttl);
-  }
-
-  #due(of: "answer" | "send" | "cancel" | "probe", at: number): void {
-    this.#deadlineOf = of;
-    this.#deadline = at;
-    this.#home.due(at);
-  }
 
   // Its end.
 
@@ -409,7 +380,6 @@ export class Worker {
   #refuse(error: PoolError): void {
     const exchange = this.#exchange;
     this.#exchange = undefined;
-    this.#deadline = Infinity;
     exchange?.fail(error);
   }
 
@@ -434,7 +404,7 @@ export class Worker {
   }
 
   async #end(way: Way): Promise<void> {
-    this.#leaveBy = Infinity;
+    this.#patience.end();
     this.#ending.resolve();
     if (way === "kill") this.#relay.close();
     else if (way === "stop") this.#relay.send(STOP);

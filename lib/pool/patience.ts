@@ -1,0 +1,108 @@
+/**
+ * How long a worker may take with what it does now.
+ *
+ * | it …                        | may take           | then it is        |
+ * | --------------------------- | ------------------ | ----------------- |
+ * | takes a request in          | `allocate_timeout` | deaf (only without exec_ttl) |
+ * | answers, or adds a part     | `exec_ttl`         | overdue           |
+ * | waits for a taker of parts  | for ever           |                   |
+ * | ends a cancelled stream     | `stream_timeout`   | stuck             |
+ * | answers a self-probe        | ten seconds        | deaf              |
+ * | finishes, replaced          | what leave() said  | late              |
+ *
+ * Invariant: it only keeps moments; whoever owns it looks. Times are clock milliseconds.
+ */
+
+import type { PoolSettings } from "./types.ts";
+
+/** How long an idle worker may take to answer a self-probe. */
+const PROBE_LIMIT = 10_000;
+
+/** What a worker takes too long with. */
+export type Overdue = "send" | "answer" | "cancel" | "probe" | "leave";
+
+/** See the file's comment. */
+export class Patience {
+  #with: "send" | "answer" | "cancel" | "probe" = "answer";
+  #until = Infinity;
+  #leaveBy = Infinity;
+  readonly #settings: () => PoolSettings;
+  readonly #due: (at: number) => void;
+
+  /** `due`: told each moment at which somebody has to look. */
+  constructor(settings: () => PoolSettings, due: (at: number) => void) {
+    this.#settings = settings;
+    this.#due = due;
+  }
+
+  /** When somebody has to look. */
+  get deadline(): number {
+    return Math.min(this.#until, this.#leaveBy);
+  }
+
+  /** It gets a request. */
+  asked(now: number): void {
+    const { supervisor: { exec_ttl }, allocate_timeout } = this.#settings();
+    if (exec_ttl > 0) this.#set("answer", now + exec_ttl);
+    else this.#set("send", now + allocate_timeout);
+  }
+
+  /** It has taken its request in. */
+  sent(): void {
+    if (this.#with === "send") this.#until = Infinity;
+  }
+
+  /** It is waited for (again): a part came, or the taker of parts came back. */
+  awaited(now: number): void {
+    const { exec_ttl } = this.#settings().supervisor;
+    if (this.#with !== "cancel" && exec_ttl > 0) this.#set("answer", now + exec_ttl);
+  }
+
+  /** It has to wait for the taker of parts. */
+  paused(): void {
+    if (this.#with !== "cancel") this.#until = Infinity;
+  }
+
+  /** It was told that nobody wants the rest. */
+  cancelled(now: number): void {
+    this.#set("cancel", now + this.#settings().stream_timeout);
+  }
+
+  /** It was asked whether it still listens. */
+  probed(now: number): void {
+    this.#set("probe", now + PROBE_LIMIT);
+  }
+
+  /** It is done. */
+  over(): void {
+    this.#until = Infinity;
+  }
+
+  /** It shall be done by then. */
+  leave(by: number): void {
+    this.#leaveBy = by;
+    this.#due(by);
+  }
+
+  /** Its end has begun. */
+  end(): void {
+    this.#until = this.#leaveBy = Infinity;
+  }
+
+  /** What it has taken too long with; told once. */
+  look(now: number): Overdue | undefined {
+    if (now >= this.#leaveBy) {
+      this.#leaveBy = Infinity;
+      return "leave";
+    }
+    if (now < this.#until) return undefined;
+    this.#until = Infinity;
+    return this.#with;
+  }
+
+  #set(what: "send" | "answer" | "cancel" | "probe", until: number): void {
+    this.#with = what;
+    this.#until = until;
+    this.#due(until);
+  }
+}
