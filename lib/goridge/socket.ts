@@ -1,8 +1,9 @@
 /**
  * The relay over an accepted connection, TCP or Unix.
  *
- * Invariant: the connection is the relay's from now on; closing the relay closes it, whatever is under
- * way on it.
+ * Invariant: the connection is the relay's from now on, and closes with it. (A write that the peer does
+ * not take keeps the descriptor until the peer goes, which a worker does when it is killed; nobody waits
+ * for that.)
  */
 
 import type { Clock } from "../core/clock.ts";
@@ -21,31 +22,8 @@ export function socketRelay(
   peer = "the worker",
   maxPayload?: number,
 ): Relay {
-  return new SocketRelay(connection, clock, peer, maxPayload);
-}
-
-class SocketRelay extends StreamRelay {
-  readonly #connection: Deno.Conn;
-
-  constructor(connection: Deno.Conn, clock: Clock, peer: string, maxPayload?: number) {
-    const { readable, writable } = connection;
-    const printed = `${peer} sent what is no frame`;
-    super(
-      { readable, writable, printed, closed: `${peer} closed its connection` },
-      clock,
-      maxPayload,
-    );
-    this.#connection = connection;
-  }
-
-  override close(): void {
-    super.close();
-    try {
-      // Also ends a write that the peer does not take.
-      this.#connection.close();
-    } catch (error) {
-      // The streams have closed it already.
-      if (!(error instanceof Deno.errors.BadResource)) throw error;
-    }
-  }
+  const { readable, writable } = connection;
+  const printed = `${peer} sent what is no frame`;
+  const closed = `${peer} closed its connection`;
+  return new StreamRelay({ readable, writable, printed, closed }, clock, maxPayload);
 }
