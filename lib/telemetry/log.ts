@@ -11,7 +11,7 @@
 import { configureSync, getLogger, type LogRecord, resetSync } from "@logtape/logtape";
 import { type Clock, stamp } from "../core/clock.ts";
 import type { EventName, Level } from "./events.ts";
-import { Outlet } from "./outlet.ts";
+import { Outlet, type OutletTarget } from "./outlet.ts";
 import { type Render, type Renderable, renderJson, renderReadable } from "./render.ts";
 import { RotatingFile, type RotationLimits } from "./rotating_file.ts";
 import { fileTarget, type StandardError, stderrTarget } from "./targets.ts";
@@ -20,20 +20,24 @@ const CATEGORY = "supervisor";
 const RANK: Record<Level, number> = { debug: 0, info: 1, warn: 2, error: 3 };
 const LOGTAPE_LEVEL = { debug: "debug", info: "info", warn: "warning", error: "error" } as const;
 
-/** How a log is opened. */
-export interface LogOptions {
-  clock: Clock;
-  /** Events below it are not written; can be changed later. */
+/** What may change while a log is open. */
+export interface LogSettings {
+  /** Events below it are not written. */
   level: Level;
   /** Write to this file; undefined: to standard error. */
   file?: string;
   /** When the file is turned over. Default 10 × 20 MB. */
   limits?: RotationLimits;
-  /** Default: Deno.stderr. */
-  stderr?: StandardError;
   /** The readable form instead of JSON. Default: standard error is a terminal. */
   readable?: boolean;
-  /** Colours in the readable form. Default: unless NO_COLOR is set. */
+}
+
+/** How a log is opened. */
+export interface LogOptions extends LogSettings {
+  clock: Clock;
+  /** Default: Deno.stderr. */
+  stderr?: StandardError;
+  /** Colours in the readable form. Default: on a terminal, unless NO_COLOR is set. */
   colour?: boolean;
 }
 
@@ -48,14 +52,16 @@ export interface Reopened {
 export class Log implements AsyncDisposable {
   /** Events below it are not written. */
   level: Level;
-  readonly file: string | undefined;
+  readonly #options: LogOptions;
   readonly #outlet: Outlet;
-  readonly #render: Render;
   readonly #clock: Clock;
+  #settings: LogSettings;
+  #render: Render;
 
   private constructor(options: LogOptions, outlet: (log: Log) => Outlet) {
     this.level = options.level;
-    this.file = options.file;
+    this.#options = options;
+    this.#settings = options;
     this.#clock = options.clock;
     this.#outlet = outlet(this);
     this.#render = renderOf(options);
@@ -63,12 +69,9 @@ export class Log implements AsyncDisposable {
 
   /** @throws Failure when the file cannot be opened. */
   static open(options: LogOptions): Log {
-    const target = options.file === undefined
-      ? stderrTarget(options.stderr ?? Deno.stderr)
-      : fileTarget(RotatingFile.open(options.file, options.limits));
     const log = new Log(options, (log) =>
       new Outlet(
-        target,
+        targetOf(options, options),
         options.clock,
         (lines, reason) => log.#put("warn", "log_lost", { lines, reason }),
       ));
@@ -81,6 +84,31 @@ export class Log implements AsyncDisposable {
       ],
     });
     return log;
+  }
+
+  /** Where it is written; undefined: to standard error. */
+  get file(): string | undefined {
+    return this.#settings.file;
+  }
+
+  /**
+   * Opens what other settings write to; nothing of them is in use before commit().
+   * @throws Failure when the file cannot be opened
+   */
+  rebind(next: LogSettings): { commit(): void; undo(): void } {
+    const { file, limits } = this.#settings;
+    const stays = next.file === file && next.limits?.bytes === limits?.bytes &&
+      next.limits?.files === limits?.files;
+    const target = stays ? undefined : targetOf(next, this.#options);
+    return {
+      commit: () => {
+        this.#settings = next;
+        this.level = next.level;
+        this.#render = renderOf({ ...next, colour: this.#options.colour });
+        if (target !== undefined) this.#outlet.use(target);
+      },
+      undo: () => target?.close(),
+    };
   }
 
   /** Lines that could not be written. */
@@ -102,9 +130,10 @@ export class Log implements AsyncDisposable {
 
   /** Opens the log file anew: the new one before the old one is closed. Never rejects. */
   async reopen(): Promise<Reopened[]> {
-    if (this.file === undefined) return [];
+    const { file } = this;
+    if (file === undefined) return [];
     const error = await this.#outlet.reopen();
-    return [error === undefined ? { file: this.file } : { file: this.file, error }];
+    return [error === undefined ? { file } : { file, error }];
   }
 
   /** Resolves when everything written so far is out (or lost and counted). */
@@ -137,7 +166,16 @@ export class Log implements AsyncDisposable {
   }
 }
 
-function renderOf({ file, readable, colour }: LogOptions): Render {
-  const people = readable ?? (file === undefined && Deno.stderr.isTerminal());
-  return people ? renderReadable(colour ?? !Deno.env.get("NO_COLOR")) : renderJson;
+function targetOf({ file, limits }: LogSettings, { stderr }: LogOptions): OutletTarget {
+  return file === undefined
+    ? stderrTarget(stderr ?? Deno.stderr)
+    : fileTarget(RotatingFile.open(file, limits));
+}
+
+function renderOf(
+  { file, readable, colour }: Pick<LogOptions, "file" | "readable" | "colour">,
+): Render {
+  const terminal = file === undefined && Deno.stderr.isTerminal();
+  if (!(readable ?? terminal)) return renderJson;
+  return renderReadable(colour ?? (terminal && !Deno.env.get("NO_COLOR")));
 }

@@ -30,7 +30,8 @@ const encoder = new TextEncoder();
 
 /** See the file's comment. */
 export class Outlet implements AsyncDisposable {
-  readonly #target: OutletTarget;
+  #target: OutletTarget;
+  #next: OutletTarget | undefined;
   readonly #clock: Clock;
   #waiting: string[] = [];
   #size = 0;
@@ -91,14 +92,23 @@ export class Outlet implements AsyncDisposable {
     return request.promise;
   }
 
+  /** From the next batch on, lines (those that wait, too) go to another target; the old one closes. */
+  use(target: OutletTarget): void {
+    this.#next?.close();
+    this.#next = target;
+    this.#writing ??= this.#write();
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await within(this.#clock, CLOSE_LIMIT, this.flush());
+    this.#next?.close();
     this.#target.close();
   }
 
   async #write(): Promise<void> {
     await Promise.resolve(); // lines put in the same turn go into the same batch
-    while (this.#waiting.length > 0 || this.#reopens.length > 0) {
+    while (this.#waiting.length > 0 || this.#reopens.length > 0 || this.#next !== undefined) {
+      this.#switchTarget();
       this.#answerReopens();
       const lines = this.#take();
       if (lines.length === 0) continue;
@@ -110,6 +120,13 @@ export class Outlet implements AsyncDisposable {
       }
     }
     this.#writing = undefined;
+  }
+
+  #switchTarget(): void {
+    if (this.#next === undefined) return;
+    this.#target.close();
+    this.#target = this.#next;
+    this.#next = undefined;
   }
 
   #answerReopens(): void {

@@ -5,11 +5,15 @@
  */
 
 import * as z from "zod";
+import type { LogSettings } from "../../telemetry/log.ts";
+import { ROTATION } from "../../telemetry/rotating_file.ts";
 import { differences } from "../compare.ts";
+import type { Config } from "../config.ts";
 import { LOGS } from "../defaults.ts";
 import { count, described, oneOf, section, text } from "../schema/fields.ts";
 import type { SectionSchema } from "../sections.ts";
 import { noEffect, textOrEmpty } from "./fields.ts";
+import { logsOf } from "./of.ts";
 
 /** `logs`, checked and complete. */
 export interface LogsConfig {
@@ -124,3 +128,17 @@ export const logsSection: SectionSchema = {
   },
   compare: (old, next) => differences("logs", old, next, () => "live"),
 };
+
+/** The daemon's log by a configuration. `file`: that of the command line, which wins. */
+export function logSettings(config: Config, file: string | undefined): LogSettings {
+  const logs = logsOf(config);
+  if (logs === undefined) return { level: "info", file, limits: ROTATION };
+  const { level, encoding, output, rotation } = logs;
+  const written = output.find((path) => path !== "stderr" && path !== "stdout");
+  return {
+    level,
+    file: file ?? written,
+    limits: { bytes: rotation.bytes ?? ROTATION.bytes, files: rotation.files ?? ROTATION.files },
+    readable: encoding === "console",
+  };
+}

@@ -9,7 +9,7 @@ import { serviceSection } from "./service.ts";
 import { statusSection } from "./status.ts";
 
 export { httpSection } from "./http_section.ts";
-export { logsSection } from "./logs.ts";
+export { logSettings, logsSection } from "./logs.ts";
 export { metricsSection } from "./metrics.ts";
 export { rpcSection } from "./rpc.ts";
 export { serverSection } from "./server.ts";

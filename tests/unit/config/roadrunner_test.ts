@@ -5,6 +5,7 @@ import { compare } from "../../../lib/config/mod.ts";
 import type { Config } from "../../../lib/config/config.ts";
 import {
   httpOf,
+  logSettings,
   logsOf,
   metricsOf,
   rpcOf,
@@ -172,6 +173,33 @@ Deno.test("logs: what modes and RoadRunner's levels mean", async () => {
   assertEquals(await logs("mode: none, level: debug"), ["error", "json"]);
   assertEquals(await logs("level: warning, encoding: json"), ["warn", "json"]);
   assertEquals(await logs("level: panic"), ["error", "console"]);
+});
+
+Deno.test("logs: the file of the command line wins, then a path, then standard error", async () => {
+  const settings = async (text: string, file?: string) => {
+    const config = await configOf(`${BASE}${text}`);
+    const { limits, ...rest } = logSettings(config, file);
+    return { ...rest, file: rest.file?.replace(config.dir, "DIR"), limits };
+  };
+  const limits = { bytes: 20_000_000, files: 10 };
+  assertEquals(await settings(""), { level: "info", file: undefined, limits });
+  const json = { level: "info" as const, readable: false, limits };
+  assertEquals(await settings("logs: { mode: production, output: app.log }"), {
+    ...json,
+    file: "DIR/app.log",
+  });
+  assertEquals(await settings("logs: { mode: production, output: app.log }", "/x.log"), {
+    ...json,
+    file: "/x.log",
+  });
+  assertEquals((await settings("logs: { output: [stdout, stderr] }")).file, undefined);
+  const file = "logs: { file_logger_options: { log_output: /l, max_size: 1, max_backups: 0 } }";
+  assertEquals(await settings(file), {
+    level: "debug",
+    readable: true,
+    file: "/l",
+    limits: { bytes: 1024 * 1024, files: 1 },
+  });
 });
 
 Deno.test("service: becomes companions that stop by SIGINT and start again without growing waits", async () => {

@@ -161,3 +161,42 @@ Deno.test("what libraries log about themselves is not lost", async () => {
     error: "a sink failed",
   }]);
 });
+
+Deno.test("other settings: opened before, in use from commit on, nothing lost between", async () => {
+  using where = directory();
+  const [first, second] = ["a.log", "b.log"].map((name) => `${where.path}/${name}`);
+  const events = (file: string) =>
+    Deno.readTextFileSync(file).split("\n").filter((line) => line !== "");
+  {
+    await using log = open({ file: first });
+    log.write(record("info", "daemon_ready"));
+    await log.flush();
+    const next = log.rebind({ level: "debug", file: second, readable: true });
+    log.write(record("debug", "process_starting"));
+    next.commit();
+    assertEquals([log.file, log.level], [second, "debug"]);
+    log.write(record("debug", "process_stopping"));
+    await log.flush();
+    log.rebind({ level: "info", file: first }).undo();
+    log.rebind({ level: "info", file: second }).commit();
+    log.write(record("info", "daemon_stopping"));
+    assertEquals(await log.reopen(), [{ file: second }]);
+  }
+  assertEquals(events(first).length, 1, "what was below the old level stays unwritten");
+  const [stopping, ending] = events(second);
+  assertStringIncludes(stopping, "process_stopping");
+  assert(!stopping.includes("\x1b"), "no colours in a file");
+  assertEquals(JSON.parse(ending).event, "daemon_stopping");
+});
+
+Deno.test("a file that cannot be opened leaves the log as it is", async () => {
+  using where = directory();
+  const file = `${where.path}/a.log`;
+  {
+    await using log = open({ file });
+    const bad = `${file}/below.log`;
+    assertThrows(() => log.rebind({ level: "info", file: bad }), Failure, "below.log");
+    log.write(record("info", "daemon_ready"));
+  }
+  assertStringIncludes(Deno.readTextFileSync(file), "daemon_ready");
+});
