@@ -52,7 +52,9 @@ export function rpcHost(
     removeWorker: (plugin) => grow(plugin, -1),
     health: (plugin, question): Health | undefined =>
       plugins().includes(plugin) ? workerHealth(context, plugin, question) : undefined,
-    services,
+    get services() {
+      return context.config.sections.service === undefined ? undefined : services;
+    },
     get metrics() {
       return metrics();
     },

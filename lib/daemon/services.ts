@@ -11,6 +11,7 @@ import type { ServiceConfig } from "../config/roadrunner/service.ts";
 import { servicesAsProcesses } from "../config/roadrunner/service.ts";
 import { Failure } from "../core/failure.ts";
 import type { ServiceHost, ServiceProcess } from "../control/rpc/mod.ts";
+import { workerUser } from "../release/identity.ts";
 import type { Fleet } from "../release/fleet.ts";
 import { INITIAL } from "../release/initial.ts";
 import { STAY } from "../release/release.ts";
@@ -34,7 +35,9 @@ export class Services implements ServiceHost {
         fix: "terminate one, or write it into the configuration",
       });
     }
-    const [process] = servicesAsProcesses({ [name]: service });
+    // Whoever may call is a worker's user: it must not get another's rights by asking for a service.
+    const user = service.user ?? workerUser(this.fleet.config);
+    const [process] = servicesAsProcesses({ [name]: { ...service, user } });
     const slots = Array.from(
       { length: process.replicas },
       (_, index) => this.#slot(process, index),

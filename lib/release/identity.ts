@@ -27,9 +27,13 @@ export function workerIdentity(
   pool: string,
   system: Pick<System, "user">,
 ): Identity | undefined {
+  return userNamed(workerUser(config), pool, system);
+}
+
+/** Who workers run as: a name, a number or `user:group`; undefined: the daemon's user. */
+export function workerUser(config: Config): string | undefined {
   const { user, group } = serverOf(config);
-  const whom = group === undefined ? user : `${user ?? Deno.uid()}:${group}`;
-  return userNamed(whom, pool, system);
+  return group === undefined ? user : `${user ?? Deno.uid()}:${group}`;
 }
 
 /** A user by name, number or `user:group`. `id`: who wants to run so. @throws Failure */

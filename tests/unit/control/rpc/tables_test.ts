@@ -5,9 +5,10 @@ import { Failure } from "../../../../lib/core/failure.ts";
 import { RR_VERSION } from "../../../../lib/release/render_worker.ts";
 import { rpcTables } from "../../../../lib/control/rpc/mod.ts";
 import { PAGES } from "../../docs/pages.ts";
+import { callFromPhp, php, type PhpCall, type PhpReply } from "../../../kit/php_rpc.ts";
 import { Scratch } from "../../../kit/scratch.ts";
 import { Client, JSON_CODEC } from "../../goridge/rpc_kit.ts";
-import { callFromPhp, FakeHost, php, type PhpCall, type PhpReply, serveHost } from "./kit.ts";
+import { FakeHost, serveHost } from "./kit.ts";
 
 /** What PHP gets for each call, and what the daemon was asked. */
 async function made(calls: PhpCall[], host = new FakeHost()): Promise<[PhpReply[], string[]]> {
