@@ -1,4 +1,4 @@
-/** PHP clients call a running daemon: its workers, their reset, services, metrics, the log. */
+/** PHP clients call a running daemon: its workers, their reset, services, the log. */
 
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import { daemonTest } from "../kit/daemon.ts";
@@ -20,7 +20,6 @@ function config({ dir }: Place): Yaml {
     },
     http: { address: `127.0.0.1:${freePort()}`, pool: { num_workers: 2 } },
     rpc: { listen: `unix://${dir}/rpc.sock` },
-    metrics: { address: `127.0.0.1:${freePort()}` },
     service: { clock: { command: "sleep 1000" } },
   };
 }
@@ -60,27 +59,6 @@ daemonTest("workers: listed, reset, one more, one less", { config, files }, asyn
   assertEquals(await made(less, less, less), Array(3).fill({ json: false }));
   assertEquals((await workers()).length, 1);
 });
-
-daemonTest(
-  "metrics of the application are shown with the daemon's",
-  { config, files },
-  async (d) => {
-    const collector = { type: "counter", help: "Orders", labels: ["kind"] };
-    const add: PhpCall = ["metrics.Add", { json: { name: "orders", value: 3, labels: ["b"] } }];
-    const replies = await callFromPhp(`unix://${d.path("rpc.sock")}`, [
-      ["metrics.Declare", { json: { name: "orders", collector } }],
-      add,
-      ["metrics.Declare", { json: { name: "orders", collector } }],
-      add,
-      ["metrics.Add", { json: { name: "nope", value: 1, labels: [] } }],
-    ]);
-    const yes = { json: true };
-    assertEquals(replies, [yes, yes, yes, yes, { error: "undefined collector: nope" }]);
-    const [, port] = /metrics:\s+address: '?127.0.0.1:(\d+)/.exec(d.read("supervisor.yaml")!)!;
-    const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
-    assert(text.includes('orders{kind="b"} 6'), text);
-  },
-);
 
 daemonTest("services and the log", { config, files }, async (d) => {
   const address = `unix://${d.path("rpc.sock")}`;
