@@ -1,179 +1,43 @@
 /**
- * An address that clients come to, over the life of a daemon: one front is in use (or none), others
- * may be on their way out.
+ * An address where HTTP is spoken: a stable address whose listeners are fronts.
  *
- * | a front is | accepts | becomes                                              |
- * | ---------- | ------- | ---------------------------------------------------- |
- * | opened     | yes     | in use by use(); gone by its own cut()               |
- * | in use     | yes     | leaving when another is used, or none; or by drain() |
- * | leaving    | no      | gone when its last connection ended, or was cut      |
- *
- * Invariant: another address is bound before the one in use is let go; whatever was opened here and
- * used is told as bound and as closed once.
+ * Invariant: that of stable_address.ts.
  */
 
-import { Failure, messageOf } from "../core/failure.ts";
-import type { System } from "../os/system.ts";
-import type { Emit } from "../telemetry/events.ts";
 import type { Handler } from "./exchange.ts";
-import type { Front, FrontKind, FrontOptions, TlsPair } from "./front.ts";
+import type { Front, FrontKind, FrontOptions } from "./front.ts";
 import { openFront } from "./open.ts";
-
-/** Where to listen: a TCP address, or the path of a Unix socket. */
-export type Where = { host: string; port: number } | { path: string };
+import { type Binding, StableAddress } from "./stable_address.ts";
 
 /** A front to open. */
-export interface Opening {
-  where: Where;
-  /** What it is called in the file, for errors: `proxy.address`. */
-  field: string;
+export interface Opening extends Binding {
   kind: FrontKind;
-  tls?: TlsPair;
   options: FrontOptions;
   /** Makes its handler; `inUse` tells whether the front is by now the one in use. */
   handler(inUse: () => boolean): Handler;
 }
 
-/** What an address needs of the outside. */
-export interface AddressHost {
-  readonly system: Pick<System, "clock" | "listeners" | "row">;
-  readonly emit: Emit;
-}
-
-/** See the file's comment. `name`: whose it is, for events. */
-export class ListeningAddress {
-  #front: Front | undefined;
-  readonly #leaving = new Set<Front>();
-
-  constructor(readonly name: string, readonly host: AddressHost) {}
-
+/** See the file's comment. */
+export class ListeningAddress extends StableAddress<Front> {
   /** The front in use. */
   get front(): Front | undefined {
-    return this.#front;
+    return this.used;
   }
 
   /** The fronts that still have clients: the one in use and those on their way out. */
   get fronts(): readonly Front[] {
-    const leaving = [...this.#leaving];
-    return this.#front === undefined || this.#leaving.has(this.#front)
-      ? leaving
-      : [this.#front, ...leaving];
-  }
-
-  /** For people; "" when nothing is in use. */
-  get printed(): string {
-    return this.#front === undefined ? "" : printed(this.#front.address);
-  }
-
-  get state(): "open" | "draining" | "closed" {
-    if (this.#front === undefined) return "closed";
-    return this.#leaving.has(this.#front) ? "draining" : "open";
+    return this.all;
   }
 
   /**
    * Binds a front, which is not in use yet; cut() lets it go again.
    * @throws Failure naming the address and what is in the way
    */
-  open({ where, field, kind, tls, options, handler }: Opening): Front {
+  open({ kind, options, handler, ...binding }: Opening): Front {
     const { system: { clock }, emit } = this.host;
-    try {
-      const place = "path" in where ? where : { hostname: where.host, port: where.port };
-      const inUse = () => this.#front === front;
-      const front: Front = openFront(kind, { ...place, tls }, handler(inUse), options, {
-        clock,
-        emit,
-      });
-      emit("listener_bound", { name: this.name, address: printed(front.address) });
-      return front;
-    } catch (error) {
-      throw this.#cannotListen(where, field, error);
-    }
-  }
-
-  /**
-   * Makes `front` the one in use (undefined: none). Synchronous; the one before has `ms` milliseconds
-   * for what it holds.
-   */
-  use(front: Front | undefined, ms: number): void {
-    const old = this.#front;
-    this.#front = front;
-    if (old !== undefined && old !== front) void this.#close(old, ms);
-  }
-
-  /** Takes no more connections, finishes what there is within `ms`. @returns connections cut */
-  async drain(ms: number): Promise<{ cut: number }> {
-    const drained = await Promise.all(this.fronts.map((front) => this.#close(front, ms)));
-    return { cut: drained.reduce((sum, one) => sum + one.cut, 0) };
-  }
-
-  /** Ends every client connection now. */
-  cut(): void {
-    for (const front of this.fronts) front.cut();
-  }
-
-  async #close(front: Front, ms: number): Promise<{ cut: number }> {
-    const isFirst = !this.#leaving.has(front);
-    this.#leaving.add(front);
-    try {
-      return await front.drain(ms);
-    } finally {
-      this.#leaving.delete(front);
-      if (isFirst) {
-        this.host.emit("listener_closed", { name: this.name, address: printed(front.address) });
-      }
-    }
-  }
-
-  #cannotListen(where: Where, field: string, error: unknown): Failure {
-    if (error instanceof Failure) return error;
-    const { system } = this.host;
-    const address = "path" in where
-      ? where.path
-      : printed({ hostname: where.host, port: where.port });
-    const problem = (what: string, fix: string) =>
-      new Failure(`cannot listen on ${address} (${field}): ${what}`, { fix, cause: error });
-    if (error instanceof Deno.errors.AddrInUse) {
-      const pids = "path" in where ? [] : system.listeners(where.port).flatMap((one) => one.pids);
-      const pid = pids.at(0);
-      if (pid === Deno.pid) {
-        return problem(
-          "it overlaps the address this daemon listens on",
-          "choose another port, or shut the daemon down and start it again",
-        );
-      }
-      const holder = pid === undefined ? undefined : system.row(pid);
-      const who = holder === undefined
-        ? "another program"
-        : `"${holder.command}" (pid ${holder.pid})`;
-      return problem(
-        `the address is in use by ${who}`,
-        `stop that program, or choose another ${field}`,
-      );
-    }
-    if (error instanceof Deno.errors.PermissionDenied) {
-      return problem(
-        "permission denied",
-        "path" in where
-          ? "use a directory that the daemon's user may write to"
-          : "ports below 1024 need root or CAP_NET_BIND_SERVICE",
-      );
-    }
-    if (error instanceof Deno.errors.AddrNotAvailable) {
-      return problem(
-        "this machine has no such address",
-        "use an address of this machine, see `ip addr`",
-      );
-    }
-    return problem(
-      messageOf(error),
-      "path" in where ? `check the path in ${field}` : `check the host name in ${field}`,
+    return this.bind(
+      binding,
+      (place, inUse) => openFront(kind, place, handler(inUse), options, { clock, emit }),
     );
   }
-}
-
-/** `127.0.0.1:8182`, `[::1]:8182`, `/run/app.sock`. */
-export function printed(address: Front["address"]): string {
-  if (address.path !== undefined) return address.path;
-  const host = address.hostname.includes(":") ? `[${address.hostname}]` : address.hostname;
-  return `${host}:${address.port}`;
 }

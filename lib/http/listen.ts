@@ -1,11 +1,11 @@
 /**
- * Binding the place where a raw front listens.
+ * Binding the place where clients come to.
  *
- * | place             | bound as                                     | when the front stops listening |
+ * | place             | bound as                                     | when it stops listening        |
  * | ----------------- | -------------------------------------------- | ------------------------------ |
  * | a listener        | it is bound already                          | closed                         |
  * | TCP address       | itself                                       | closed                         |
- * | TCP address, TLS  | itself, ALPN http/1.1 only                   | closed                         |
+ * | TCP address, TLS  | itself, with the ALPN names of the caller    | closed                         |
  * | Unix socket       | beside, mode 0666, then renamed into place   | name removed, closed           |
  *
  * A Unix socket is as open as a port of this machine: whoever may enter its directory may connect, so
@@ -38,14 +38,15 @@ export interface BoundPlace {
 
 /**
  * Binds a place.
+ * @param alpn what may be spoken inside TLS, by name; none: it is not asked about
  * @throws Failure, or what `Deno.listen` throws when the address cannot be bound
  */
-export function listen(place: Place): BoundPlace {
+export function listen(place: Place, alpn: string[]): BoundPlace {
   if ("accept" in place) return bound(place);
   if ("path" in place) return onPath(place.path);
   const { hostname, port, tls } = place;
   if (tls === undefined) return bound(Deno.listen({ hostname, port }));
-  return bound(listenTls(hostname, port, tls));
+  return bound(listenTls(hostname, port, tls, alpn));
 }
 
 function bound(listener: Deno.Listener): BoundPlace {
@@ -53,9 +54,14 @@ function bound(listener: Deno.Listener): BoundPlace {
   return { listener, address: { hostname, port }, close: () => listener.close() };
 }
 
-function listenTls(hostname: string, port: number, tls: TlsPair): Deno.Listener {
+function listenTls(
+  hostname: string,
+  port: number,
+  tls: TlsPair,
+  alpnProtocols: string[],
+): Deno.Listener {
   try {
-    return Deno.listenTls({ hostname, port, ...tls, alpnProtocols: ["http/1.1"] });
+    return Deno.listenTls({ hostname, port, ...tls, alpnProtocols });
   } catch (error) {
     const why = messageOf(error);
     // A pair that does not fit has no error class of its own.

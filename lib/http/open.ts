@@ -21,7 +21,7 @@ export function openFront(
   options: FrontOptions,
   host: FrontHost,
 ): Front {
-  if (kind === "raw") return new RawFront(listen(place), handler, options, host);
+  if (kind === "raw") return new RawFront(listen(place, ["http/1.1"]), handler, options, host);
   if ("path" in place || "tls" in place && place.tls !== undefined) {
     throw new Failure("the serve front speaks plain HTTP on TCP addresses only", {
       fix: "use the raw front for TLS and Unix sockets",

@@ -51,7 +51,7 @@ export interface Shared {
   readonly leftovers: Leftovers;
   options: FrontOptions;
   /** Clock milliseconds since which the front drains. */
-  drainingSince: number | undefined;
+  readonly drainingSince: number | undefined;
   requests: number;
   served: number;
 }

@@ -7,10 +7,9 @@
  */
 
 import type { Clock } from "../../lib/core/clock.ts";
-import type { Body, Handler, ResponseHead } from "../../lib/http/mod.ts";
+import { type Body, type Handler, remoteOf, type ResponseHead } from "../../lib/http/mod.ts";
 import type { Emit } from "../../lib/telemetry/events.ts";
 import { WrappedExchange } from "./middleware/wrapped.ts";
-import { remoteOf } from "./remote.ts";
 
 /** What the log needs of the outside. */
 export interface AccessLogHost {

@@ -6,11 +6,10 @@
  */
 
 import { text } from "../../lib/http/bytes.ts";
-import type { RequestHead } from "../../lib/http/mod.ts";
+import { remoteOf, type RequestHead } from "../../lib/http/mod.ts";
 import type { Asked } from "./context.ts";
 import { cookiesOf } from "./cookies.ts";
 import { Grouped } from "./grouped.ts";
-import { remoteOf } from "./remote.ts";
 import { putQuery, putUri, uriRoom } from "./uri.ts";
 import { REPLACEMENT, sequence } from "./utf8.ts";
 

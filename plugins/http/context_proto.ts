@@ -7,12 +7,11 @@
 
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import { text } from "../../lib/http/bytes.ts";
-import type { RequestHead } from "../../lib/http/mod.ts";
+import { remoteOf, type RequestHead } from "../../lib/http/mod.ts";
 import type { Asked } from "./context.ts";
 import { canonical } from "./context_json.ts";
 import { cookiesOf } from "./cookies.ts";
 import { Grouped } from "./grouped.ts";
-import { remoteOf } from "./remote.ts";
 import { putQuery, putUri, uriRoom } from "./uri.ts";
 import { validUtf8 } from "./utf8.ts";
 

@@ -5,12 +5,12 @@
  * the one that stood in its files when the address was bound.
  */
 
-import type { HttpConfig, SslConfig } from "../../lib/config/roadrunner/http.ts";
-import { Failure, messageOf } from "../../lib/core/failure.ts";
+import type { HttpConfig } from "../../lib/config/roadrunner/http.ts";
 import {
   type AddressHost,
   type Handler,
   ListeningAddress,
+  readTlsPair,
   type TlsPair,
   type Where,
 } from "../../lib/http/mod.ts";
@@ -35,7 +35,7 @@ const PLAIN: Place = { where: (http) => http.address, field: "http.address" };
 const TLS: Place = {
   where: (http) => http.ssl?.address,
   field: "http.ssl.address",
-  tls: (http) => pairOf(http.ssl!),
+  tls: (http) => readTlsPair(http.ssl!, "http.ssl"),
 };
 
 /** See the file's comment. */
@@ -87,19 +87,4 @@ export class Side {
 function printedWhere(where: Where | undefined): string {
   if (where === undefined) return "";
   return "path" in where ? where.path : `${where.host}:${where.port}`;
-}
-
-function pairOf({ cert, key }: SslConfig): TlsPair {
-  return { cert: readPem(cert, "http.ssl.cert"), key: readPem(key, "http.ssl.key") };
-}
-
-function readPem(path: string, field: string): string {
-  try {
-    return Deno.readTextFileSync(path);
-  } catch (error) {
-    throw new Failure(`cannot read ${path} (${field}): ${messageOf(error)}`, {
-      fix: "name a PEM file that the daemon's user can read",
-      cause: error,
-    });
-  }
 }

@@ -1,6 +1,6 @@
 /** The address of a client as programs know addresses. */
 
-import type { ClientAddress } from "../../lib/http/mod.ts";
+import type { ClientAddress } from "./exchange.ts";
 
 const MAPPED = "::ffff:";
 
