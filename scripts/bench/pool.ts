@@ -10,6 +10,7 @@ import { startLoad } from "../../tests/kit/load.ts";
 import type { Yaml } from "../../tests/kit/programs.ts";
 import { pause } from "../../tests/kit/wait.ts";
 import { residentBytes } from "../soak/vitals.ts";
+import { benchExchange } from "./pool_exchange.ts";
 import { serveOurs, serveRoadRunner, WORKERS } from "./pool_peers.ts";
 import { median, megabytes, milliseconds, type Print, repeat, table } from "./report.ts";
 import { processorSeconds, wrk, type WrkResult } from "./wrk.ts";
@@ -17,12 +18,9 @@ import { processorSeconds, wrk, type WrkResult } from "./wrk.ts";
 const SECONDS = 3;
 const CONNECTIONS = [1, 32, 256];
 const SERVING = 4;
-const EXCHANGES = 3;
 const MANY = 50;
 const FEW = 2;
 const REST = 10_000;
-const RELAYS = ["pipes", "unix", "tcp"];
-
 /** What one server did with one number of connections. */
 interface Measured extends WrkResult {
   /** Microseconds of the server per request. */
@@ -73,24 +71,6 @@ async function throughput(print: Print): Promise<void> {
   print("goals: 0.9 × RoadRunner with PHP; 60 µs of the daemon per request");
 }
 
-/** One client, so that a request is one exchange with nothing else to do. */
-async function relays(print: Print): Promise<void> {
-  const rows = [["one exchange (PHP, one connection)", "requests/s", "p50 ms", "CPU µs"]];
-  for (const relay of RELAYS) {
-    const dsn = { pipes: "pipes", unix: "unix://relay.sock", tcp: "tcp://127.0.0.1:0" }[relay];
-    await using ours = await serveOurs(WORKERS.PHP, { num_workers: 1 }, dsn);
-    await wrk(ours.workers, "/", 1, 1);
-    const all = await repeat(EXCHANGES, () => measure(ours.workers, ours.pid, 1));
-    rows.push([
-      relay,
-      median(all.map(({ rate }) => rate)).toFixed(0),
-      median(all.map(({ p50 }) => p50)).toFixed(3),
-      median(all.map(({ processor }) => processor)).toFixed(1),
-    ]);
-  }
-  print(`\n${table(rows)}`);
-}
-
 async function slots(print: Print): Promise<void> {
   const resident: number[] = [];
   for (const num_workers of [FEW, MANY]) {
@@ -137,7 +117,7 @@ async function resets(print: Print): Promise<void> {
 /** Measures and prints. */
 export async function benchPool(print: Print): Promise<void> {
   await throughput(print);
-  await relays(print);
+  await benchExchange(print);
   await slots(print);
   await resets(print);
 }

@@ -36,19 +36,19 @@ export interface Served extends AsyncDisposable {
 }
 
 /** The sections that both understand. */
-export function sectionsFor(command: string[], port: number, pool: Yaml, relay = "pipes"): Yaml {
+export function sectionsFor(command: string[], port: number, pool: Yaml): Yaml {
   return {
     version: "3",
-    server: { command, relay },
+    server: { command },
     http: { address: `127.0.0.1:${port}`, pool },
   };
 }
 
 /** Our daemon with these sections. */
-export async function serveOurs(command: string[], pool: Yaml, relay?: string) {
+export async function serveOurs(command: string[], pool: Yaml) {
   const port = freePort();
   const daemon = await startDaemon(
-    { config: sectionsFor(command, port, pool, relay) },
+    { config: sectionsFor(command, port, pool) },
     "bench-pool.log",
   );
   try {
