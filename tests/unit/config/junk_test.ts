@@ -4,6 +4,7 @@ import { assert, assertEquals } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
 import { read, readIdentity, renderProblems } from "../../../lib/config/mod.ts";
 import { Failure } from "../../../lib/core/failure.ts";
+import { sections } from "../../../plugins/registry.ts";
 import { forSeeds, type Random } from "../../kit/random.ts";
 import { Scratch } from "../../kit/scratch.ts";
 
@@ -11,7 +12,8 @@ const GOLDEN = fromFileUrl(new URL("golden", import.meta.url));
 const SAMPLES = [...Deno.readDirSync(GOLDEN)].map(({ name }) => name)
   .filter((name) => name.endsWith(".in")).sort()
   .map((name) => new TextDecoder("latin1").decode(Deno.readFileSync(join(GOLDEN, name))));
-const VALID = Deno.readTextFileSync(join(GOLDEN, "valid_everything.in"));
+const VALID = ["valid_everything.in", "rr_full.in"]
+  .map((name) => Deno.readTextFileSync(join(GOLDEN, name)));
 
 /** Pieces that mean something to YAML, to expansion, to templates or to the schema. */
 const PIECES = [
@@ -59,6 +61,12 @@ const PIECES = [
   "health",
   "depends_on",
   "include",
+  "http",
+  "pool",
+  "env",
+  "service",
+  "tcp://",
+  "unix://",
   "0-70000",
   "60",
   "1h",
@@ -69,7 +77,7 @@ function junk(random: Random): string {
     return Array.from({ length: random.int(0, 60) }, () => random.pick(PIECES)).join("");
   }
   // A real file with a few wounds.
-  let text = random.chance(0.5) ? VALID : random.pick(SAMPLES);
+  let text = random.pick(random.chance(0.5) ? VALID : SAMPLES);
   for (let i = random.int(1, 6); i > 0; i--) {
     const at = random.int(0, text.length);
     const cut = random.chance(0.5) ? random.int(0, 30) : 0;
@@ -88,7 +96,7 @@ Deno.test("junk ends in diagnostics", async () => {
       ? [Array.from({ length: random.int(0, 6) }, () => random.pick(PIECES)).join("")]
       : [];
     const env = { A: random.pick(PIECES) };
-    const { config, problems } = await read({ file, env, overrides }, new Map());
+    const { config, problems } = await read({ file, env, overrides }, sections());
     assertEquals(config === undefined, problems.some(({ severity }) => severity === "error"));
     for (const { line, column, width, source_line, message, fix } of problems) {
       assert(message !== "" && fix !== "", "says what and what to do");
