@@ -11,9 +11,22 @@
  * Invariant: `answer` settles exactly once, and an answer that nobody waits for any more is ended here.
  */
 
+import { formatSize } from "../core/size.ts";
+import { MAX_PAYLOAD } from "../goridge/codes.ts";
 import type { Asker } from "./exchange.ts";
 import { type Answer, type PoolCall, PoolError, type PoolRequest } from "./types.ts";
 import type { Worker } from "./worker.ts";
+
+/** Why a request cannot be sent to any worker; undefined: it can. */
+export function unsendable({ context, body }: PoolRequest): string | undefined {
+  const size = body.reduce((sum, part) => sum + part.length, context.length);
+  // RoadRunner sends no such frame either; PHP takes it for the order to stop.
+  if (size === 0) return "a request needs a context or a body";
+  if (size <= MAX_PAYLOAD) return undefined;
+  return `a request of ${formatSize(size)} is more than a frame may hold (${
+    formatSize(MAX_PAYLOAD)
+  })`;
+}
 
 /** What a call asks of its pool. */
 export interface CallHome {

@@ -16,23 +16,24 @@
 
 import { type Clock, sleep, type Timer } from "../core/clock.ts";
 import { Failure, messageOf } from "../core/failure.ts";
-import type { RelayDoor } from "../goridge/doors.ts";
 import { hire } from "./hire.ts";
 import type { WorkerHome } from "./home.ts";
 import { Pace } from "./pace.ts";
+import { SharedDoor } from "./shared_door.ts";
 import { type Attempt, type Reason, Slot, type Wish } from "./slot.ts";
 import type { PoolHost, PoolSpec } from "./types.ts";
 import type { Worker } from "./worker.ts";
 
 /** What a crew asks of its pool. */
 export interface CrewHome extends WorkerHome {
-  /** Where workers connect; undefined: pipes. @throws Failure */
-  door(): Promise<RelayDoor | undefined>;
   /** Who works, or how many, may have changed. */
   changed(): void;
   /** An attempt failed; `slot` is as it was. */
   unfilled(slot: Slot, error: unknown): void;
 }
+
+/** Processes of a pool in debug mode at a time. */
+const FLEETING = 16;
 
 /** See the file's comment. */
 export class Crew {
@@ -54,6 +55,7 @@ export class Crew {
   readonly #host: PoolHost;
   readonly #home: CrewHome;
   readonly #clock: Clock;
+  readonly #door: SharedDoor;
   readonly #attempts = new Set<Promise<void>>();
   #timer: Timer | undefined;
 
@@ -62,15 +64,16 @@ export class Crew {
     this.#host = host;
     this.#home = home;
     this.#clock = host.clock;
+    this.#door = new SharedDoor(spec.worker, host);
   }
 
   get quiesced(): boolean {
     return this.#quiesced;
   }
 
-  /** Attempts that are on. */
-  get hiring(): number {
-    return this.#attempts.size;
+  /** Nobody is there, and nobody will come. */
+  get deserted(): boolean {
+    return this.#quiesced && this.alive === 0 && this.#attempts.size === 0;
   }
 
   /** Workers that take requests, or have one. */
@@ -78,6 +81,18 @@ export class Crew {
     let count = 0;
     for (const { worker } of this.slots) if (worker !== undefined) count++;
     return count;
+  }
+
+  /** Places and who is where: each is idle, busy or starting; all others are stopping. */
+  census() {
+    const workers = this.slots.map(({ worker }) => worker);
+    return {
+      target: this.slots.length,
+      idle: workers.filter((worker) => worker?.free).length,
+      busy: workers.filter((worker) => worker?.busy).length,
+      starting: workers.filter((worker) => worker === undefined).length,
+      stopping: this.leavers.size,
+    };
   }
 
   /** Everybody who is not gone. */
@@ -114,6 +129,15 @@ export class Crew {
       slot.wish = wish;
     } else slot.wish ??= wish;
     this.tend();
+  }
+
+  /** Debug mode: a place, and so a fresh process, for each request that waits. */
+  demand(waiting: number): void {
+    if (this.#quiesced || this.#closed) return;
+    const room = FLEETING - this.slots.length - this.leavers.size;
+    const count = Math.min(waiting - this.census().starting, room);
+    // Whoever waits is told by unfilled().
+    for (const { filled } of count > 0 ? this.grow(count, "debug") : []) filled.catch(() => {});
   }
 
   /** A worker is not needed, nor is its place. */
@@ -178,12 +202,13 @@ export class Crew {
     for (const slot of this.slots) this.#refuseWish(slot);
   }
 
-  /** Everybody leaves, nobody comes. Resolves when no attempt is on. */
+  /** Everybody leaves, nobody comes. Resolves when nobody is on the way. */
   async close(): Promise<void> {
     this.#closed = true;
     this.#timer?.cancel();
     for (const slot of [...this.slots]) this.#remove(slot);
     await Promise.all(this.#attempts);
+    await this.#door.close();
   }
 
   /** One at a time while starts fail. */
@@ -239,7 +264,7 @@ export class Crew {
   async #hire(slot: Slot, { abort: { signal }, since }: Attempt): Promise<Worker> {
     const wait = since - this.#clock.now();
     if (wait > 0) await sleep(this.#clock, wait, signal);
-    const door = await this.#home.door();
+    const door = await this.#door.open();
     const instance = `${this.#spec.name}#${slot.index}`;
     return await hire({
       spec: this.#spec,

@@ -13,6 +13,7 @@
  * comes after the parts that were there before it.
  */
 
+import type { Split } from "../goridge/exchange.ts";
 import type { Answer, AnswerPart, PoolError, PoolRequest } from "./types.ts";
 
 const NOTHING = new Uint8Array(0);
@@ -131,4 +132,12 @@ export class Exchange implements Answer {
     this.#pause = undefined;
     this.listener.paused(false);
   }
+}
+
+const LEAVES = new TextEncoder().encode('{"stop":true}');
+
+/** Whether an answer says that the worker will not answer, and wants to be replaced. */
+export function isStop({ context, body }: Split): boolean {
+  return body.length === 0 && context.length === LEAVES.length &&
+    context.every((byte, at) => byte === LEAVES[at]);
 }

@@ -17,10 +17,7 @@ import type { WorkerHome } from "./home.ts";
 import { notProven, notSpawned } from "./start_failure.ts";
 import type { Answer, PoolHost, PoolRequest, PoolSpec } from "./types.ts";
 import { Worker } from "./worker.ts";
-import { launch, type WorkerProcess } from "./worker_process.ts";
-
-/** How long after its exit a program's last words may come. */
-const LAST_WORDS = 500;
+import { LAST_WORDS, launch, type WorkerProcess } from "./worker_process.ts";
 
 /** A worker to get. */
 export interface Order {

@@ -1,5 +1,5 @@
 /**
- * The soft limits of `pool.supervisor`, and what a worker uses.
+ * The limits that a worker may reach, and what it uses.
  *
  * Invariant: pure; a limit of 0 is none; a worker that was never used is never idle for too long.
  */
@@ -9,6 +9,8 @@ import type { Usage } from "./home.ts";
 import type { PoolSettings } from "./types.ts";
 import type { Mark } from "./worker_life.ts";
 
+/** Most random extra on `max_jobs`, so that workers started together do not end together. */
+const JOBS_SPREAD = 0.14;
 /** The unit of `cpu_ticks`, milliseconds (USER_HZ is 100 wherever Linux has it). */
 const TICK = 10;
 
@@ -30,6 +32,16 @@ export function markFor(
   if (max_worker_memory > 0 && rss_bytes >= max_worker_memory) return "memory";
   if (idle_ttl > 0 && idle !== undefined && idle >= idle_ttl) return "idle_ttl";
   return undefined;
+}
+
+/**
+ * Requests a worker takes at most; Infinity: any number.
+ *
+ * @param chance from 0 to 1, its own: so much of the most random extra it gets
+ */
+export function jobsLimit(maxJobs: number, chance: number): number {
+  if (maxJobs <= 1) return maxJobs || Infinity;
+  return Math.floor(maxJobs * (1 + chance * JOBS_SPREAD));
 }
 
 /** Turns rows of the process table into what a worker uses. */

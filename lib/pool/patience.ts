@@ -19,7 +19,14 @@ import type { PoolSettings } from "./types.ts";
 const PROBE_LIMIT = 10_000;
 
 /** What a worker takes too long with. */
-export type Overdue = "send" | "answer" | "cancel" | "probe" | "leave";
+export type Overdue = keyof typeof VERDICTS | "answer" | "leave";
+
+/** What is said of a worker that took too long; not of one that answers slowly. */
+export const VERDICTS = {
+  send: ["deaf", "died", "the worker stopped reading: the request was not taken"],
+  cancel: ["stream", "broken", "the worker did not end a cancelled stream"],
+  probe: ["deaf", "died", "the worker no longer answers: the self-probe failed"],
+} as const;
 
 /** See the file's comment. */
 export class Patience {

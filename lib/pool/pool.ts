@@ -17,21 +17,21 @@
 import { abortable, stamp, type Timer } from "../core/clock.ts";
 import { formatDuration } from "../core/duration.ts";
 import { Failure, messageOf } from "../core/failure.ts";
-import type { RelayDoor } from "../goridge/doors.ts";
 import { Haste } from "../process/haste.ts";
-import { Observers } from "../process/observers.ts";
 import { Alarm } from "./alarm.ts";
 import { Allocator } from "./allocator.ts";
-import { Call } from "./call.ts";
+import { Call, unsendable } from "./call.ts";
 import type { WorkerPool } from "./contract.ts";
 import { Crew } from "./crew.ts";
-import type { Departure } from "./home.ts";
 import { HandOut } from "./hand_out.ts";
+import { Health } from "./health.ts";
+import type { Departure } from "./home.ts";
 import { roll } from "./roll.ts";
 import { TurnedAway } from "./turned_away.ts";
 import {
   type PoolCall,
   PoolError,
+  type PoolErrorKind,
   type PoolHost,
   type PoolRequest,
   type PoolSettings,
@@ -39,18 +39,13 @@ import {
   type PoolSpec,
   type WorkerSnapshot,
 } from "./types.ts";
+import { audit, inspect } from "./upkeep.ts";
 import type { Worker } from "./worker.ts";
 
 /** Requests that wait at most, whatever `max_queue_size` says. */
 const MAX_WAITING = 100_000;
 /** Workers that may ask to be replaced instead of answering one request. */
 const MAX_STOPS = 3;
-/** After so much idleness a worker is asked whether it still listens, milliseconds. */
-const PROBE_AFTER = 30_000;
-/** Processes of a pool in debug mode at a time. */
-const DEBUG_PROCESSES = 16;
-/** Workers as old as this prove that starting them works, milliseconds. */
-const STEADY_AFTER = 10_000;
 
 /** A pool, not yet started. */
 export function openPool(spec: PoolSpec, host: PoolHost): WorkerPool {
@@ -69,19 +64,16 @@ class Pool implements WorkerPool {
   readonly #handOut: HandOut;
   readonly #alarm: Alarm;
   readonly #allocator: Allocator;
-  readonly #observers = new Observers<Pool>();
+  readonly #health: Health;
   readonly #turnedAway: TurnedAway;
   readonly #haste: Haste;
   /** Places that are configured, or were asked for. */
   #base: number;
   #requests = 0;
   #errors = 0;
-  #door: Promise<RelayDoor> | undefined;
   #ticker: Timer | undefined;
-  #failing = false;
   #rolling: Promise<number> | undefined;
   #destroyed: Promise<number[]> | undefined;
-  #over = false;
 
   constructor(spec: PoolSpec, host: PoolHost) {
     this.#spec = spec;
@@ -97,16 +89,21 @@ class Pool implements WorkerPool {
     this.#alarm = new Alarm(host.clock, (now) => this.#look(now));
     this.#haste = new Haste(host.clock);
     this.#handOut = new HandOut(host.clock);
-    const { name: pool, release } = spec;
-    const settings = () => this.settings;
-    this.#allocator = new Allocator(this.#crew, settings, { pool, release }, host.emit);
+    const { clock, emit } = host;
+    const name = { pool: spec.name, release: spec.release };
+    this.#health = new Health({ clock, emit, name, crew: this.#crew, debug: this.#debug });
+    this.#allocator = new Allocator(this.#crew, () => this.settings, name, emit);
     this.#turnedAway = new TurnedAway((requests, reason) =>
-      host.emit("pool_exhausted", { pool, release, requests, reason })
+      emit("pool_exhausted", { ...name, requests, reason })
     );
   }
 
   get clock() {
     return this.#host.clock;
+  }
+
+  get #ended(): boolean {
+    return this.#health.end !== "none";
   }
 
   get alive(): number {
@@ -138,12 +135,14 @@ class Pool implements WorkerPool {
     const call = new Call(request, this, now, now + allocate_timeout);
     this.#requests++;
     const waiting = this.#handOut.queue.size;
-    if (this.#destroyed !== undefined) this.#refuse(call, "destroyed", "the pool is stopped");
+    const wrong = unsendable(request);
+    if (this.#ended) this.#refuse(call, "destroyed", "the pool is stopped");
     else if (max_queue_size > 0 && waiting + this.#handOut.busy >= max_queue_size) {
       this.#refuse(call, "queue_full", `${max_queue_size} requests wait or are answered already`);
     } else if (waiting >= MAX_WAITING) {
       this.#refuse(call, "queue_full", `${waiting} requests wait already`);
-    } else if (this.#hopeless()) this.#refuse(call, "no_worker", "no worker is left");
+    } else if (this.#crew.deserted) this.#refuse(call, "no_worker", "no worker is left");
+    else if (wrong !== undefined) this.#refuse(call, "broken", wrong);
     else this.#serve(call, now);
     return call;
   }
@@ -182,8 +181,11 @@ class Pool implements WorkerPool {
   }
 
   destroy(): Promise<number[]> {
-    this.#destroyed ??= this.#destroy();
-    return this.#destroyed;
+    if (this.#destroyed !== undefined) return this.#destroyed;
+    const { promise, resolve, reject } = Promise.withResolvers<number[]>();
+    this.#destroyed = promise;
+    this.#destroy().then(resolve, reject);
+    return promise;
   }
 
   hurry(ms: number): void {
@@ -192,13 +194,12 @@ class Pool implements WorkerPool {
   }
 
   onChange(listener: () => void): () => void {
-    return this.#observers.add(listener);
+    return this.#health.onChange(listener);
   }
 
   snapshot(): PoolSnapshot {
-    const { slots, leavers, pace } = this.#crew;
-    const workers = slots.map(({ worker }) => worker);
-    const state = this.#state();
+    const { pace } = this.#crew;
+    const { state } = this.#health;
     const wait = pace.until - this.clock.now();
     const troubled = state === "failing" || state === "degraded";
     return {
@@ -208,11 +209,7 @@ class Pool implements WorkerPool {
       state,
       ...(troubled && pace.trouble !== undefined && { reason: pace.trouble }),
       ...(troubled && wait > 0 && { next_try_at: stamp(this.clock.wall() + wait) }),
-      target: slots.length,
-      idle: workers.filter((worker) => worker?.free).length,
-      busy: workers.filter((worker) => worker?.busy).length,
-      starting: workers.filter((worker) => worker === undefined).length,
-      stopping: leavers.size,
+      ...this.#crew.census(),
       queue: this.#handOut.queue.size,
       requests: this.#requests,
       errors: this.#errors,
@@ -237,7 +234,7 @@ class Pool implements WorkerPool {
   }
 
   again(call: Call): boolean {
-    if (++call.stops > MAX_STOPS || this.#hopeless()) return false;
+    if (++call.stops > MAX_STOPS || this.#ended || this.#crew.deserted) return false;
     const now = this.clock.now();
     call.since = now;
     call.deadline = now + this.settings.allocate_timeout;
@@ -296,7 +293,7 @@ class Pool implements WorkerPool {
 
   gone(worker: Worker, survivors: number[]): void {
     this.#crew.gone(worker, survivors);
-    if (this.#debug) this.#demand();
+    if (this.#debug) this.#crew.demand(this.#handOut.queue.size);
   }
 
   due(at: number): void {
@@ -305,18 +302,6 @@ class Pool implements WorkerPool {
 
   // What the crew asks of it.
 
-  async door(): Promise<RelayDoor | undefined> {
-    const { relay, identity } = this.#spec.worker;
-    if (relay === "pipes") return undefined;
-    this.#door ??= Promise.resolve(this.#host.doors.open(relay, identity));
-    try {
-      return await this.#door;
-    } catch (error) {
-      this.#door = undefined; // the next attempt tries again
-      throw error;
-    }
-  }
-
   unfilled(_slot: unknown, error: unknown): void {
     if (!this.#debug) return;
     const call = this.#handOut.queue.shift();
@@ -324,24 +309,12 @@ class Pool implements WorkerPool {
   }
 
   changed(): void {
-    if (this.#hopeless()) {
+    if (this.#crew.deserted) {
       for (const call of this.#handOut.queue.clear()) {
         this.#refuse(call, "no_worker", "no worker is left");
       }
     }
-    const state = this.#state();
-    const { alive, name: pool, release } = this;
-    const { pace, slots: { length: target } } = this.#crew;
-    const failing = pace.trouble !== undefined && (state === "failing" || state === "degraded");
-    if (failing && !this.#failing) {
-      const reason = pace.trouble!;
-      const next_try_ms = Math.max(0, Math.round(pace.until - this.clock.now()));
-      this.#host.emit("pool_failing", { pool, release, alive, target, reason, next_try_ms });
-    } else if (this.#failing && state === "ready") {
-      this.#host.emit("pool_recovered", { pool, release, alive });
-    }
-    this.#failing = failing || this.#failing && state !== "ready";
-    this.#observers.tell(this, `${state} ${alive > 0}`, (error) => this.#bug("a listener", error));
+    this.#health.look();
   }
 
   // Handing out.
@@ -350,28 +323,11 @@ class Pool implements WorkerPool {
     if (this.#handOut.serve(call, returned)) return;
     this.#alarm.by(call.deadline);
     this.#alarm.by(this.#allocator.waits(now));
-    if (this.#debug) this.#demand();
+    if (this.#debug) this.#crew.demand(this.#handOut.queue.size);
   }
 
-  #refuse(call: Call, kind: "destroyed" | "queue_full" | "no_worker", why: string): void {
+  #refuse(call: Call, kind: PoolErrorKind, why: string): void {
     call.refuse(new PoolError(kind, `pool "${this.name}": ${why}`));
-  }
-
-  /** Debug mode: a fresh process for each request that waits. */
-  #demand(): void {
-    if (this.#destroyed !== undefined || this.#crew.quiesced) return;
-    const { slots, leavers } = this.#crew;
-    const room = DEBUG_PROCESSES - slots.length - leavers.size;
-    const starting = slots.filter(({ worker }) => worker === undefined).length;
-    const count = Math.min(this.#handOut.queue.size - starting, room);
-    if (count <= 0) return;
-    // Whoever waits is told by unfilled().
-    for (const { filled } of this.#crew.grow(count, "debug")) filled.catch(() => {});
-  }
-
-  /** Nobody is there, and nobody will come. */
-  #hopeless(): boolean {
-    return this.#crew.quiesced && this.alive === 0 && this.#crew.hiring === 0;
   }
 
   // Time.
@@ -394,39 +350,16 @@ class Pool implements WorkerPool {
 
   /** Limits, self-probes, fewer workers, and whether all agrees. */
   #tick(): void {
-    if (this.#destroyed !== undefined) return;
+    if (this.#ended) return;
     const now = this.clock.now();
     this.#ticker = this.clock.timer(this.settings.supervisor.watch_tick, () => this.#tick());
-    if (!this.#crew.quiesced) this.#inspect(now);
+    if (inspect(this.#crew, this.#handOut, this.#host.system, this.clock)) this.changed();
     this.#allocator.tick(now);
     this.#turnedAway.flush(now);
-    this.#verify();
-  }
-
-  #inspect(now: number): void {
-    const { system } = this.#host;
-    let probes = Math.ceil(this.#crew.slots.length / 4);
-    let steady = true;
-    for (const slot of this.#crew.slots) {
-      const { worker } = slot;
-      steady &&= worker !== undefined && now - worker.process.startedAt >= STEADY_AFTER;
-      if (worker === undefined) continue;
-      const why = worker.inspect(system.row(worker.ownPid));
-      if (why !== undefined) this.#crew.wish(slot, { why, since: now });
-      if (!worker.free || now - worker.restingSince < PROBE_AFTER || probes-- <= 0) continue;
-      this.#handOut.withdraw(worker);
-      worker.probe();
+    const wrong = audit(this.#crew, this.#handOut);
+    if (wrong !== undefined) {
+      this.#host.emit("internal_error", { where: "the accounts of a pool", error: wrong });
     }
-    if (!steady || this.#crew.pace.trouble === undefined) return;
-    this.#crew.pace.forgive();
-    this.changed();
-  }
-
-  /** What does not agree is a bug. */
-  #verify(): void {
-    const workers = this.#crew.slots.map(({ worker }) => worker);
-    const wrong = this.#handOut.verify(workers.filter((worker) => worker?.free) as Worker[]);
-    if (wrong !== undefined) this.#bug("the accounts of a pool", new Error(wrong));
   }
 
   // Its end.
@@ -439,8 +372,7 @@ class Pool implements WorkerPool {
   };
 
   async #destroy(): Promise<number[]> {
-    // Whoever asks in this very turn shall find it stopped.
-    await Promise.resolve();
+    this.#health.end = "begun";
     this.#ticker?.cancel();
     for (const call of this.#handOut.queue.clear()) {
       this.#refuse(call, "destroyed", "it is being stopped");
@@ -453,33 +385,15 @@ class Pool implements WorkerPool {
     for (const worker of leavers) worker.destroy("destroyed", "the pool was stopped");
     await hired;
     await Promise.all(Array.from(this.#crew.leavers, (worker) => worker.gone));
-    (await this.#door)?.close();
     this.#alarm.close();
     this.#host.signal.removeEventListener("abort", this.#abandon);
-    this.#over = true;
+    this.#health.end = "over";
     this.changed();
     return this.#crew.survivors;
   }
 
   #mustRun(what: string): void {
-    if (this.#crew.supervised && !this.#crew.quiesced && this.#destroyed === undefined) return;
+    if (this.#crew.supervised && !this.#crew.quiesced && !this.#ended) return;
     throw new Failure(`the pool "${this.name}" cannot be ${what}: it is not in use`);
-  }
-
-  #state(): PoolSnapshot["state"] {
-    if (this.#over) return "stopped";
-    const { quiesced, supervised, pace, slots } = this.#crew;
-    if (quiesced || this.#destroyed !== undefined) return "draining";
-    if (!supervised) return "starting";
-    if (this.#debug) return "ready";
-    const troubled = pace.trouble !== undefined;
-    if (this.alive === 0 && slots.length > 0) return troubled ? "failing" : "degraded";
-    // Workers that start well and then fail have yet to show that they can do anything.
-    return troubled ? "degraded" : "ready";
-  }
-
-  #bug(where: string, error: unknown): void {
-    const stack = error instanceof Error ? error.stack : undefined;
-    this.#host.emit("internal_error", { where, error: messageOf(error), stack });
   }
 }

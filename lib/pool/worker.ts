@@ -10,7 +10,7 @@
  * deadline is looked at by its home.
  */
 
-import { type Clock, stamp, within } from "../core/clock.ts";
+import { type Clock, stamp } from "../core/clock.ts";
 import { formatDuration } from "../core/duration.ts";
 import { Bit, Flag } from "../goridge/codes.ts";
 import { askPid, PONG, STOP, STREAM_STOP } from "../goridge/control.ts";
@@ -18,10 +18,10 @@ import { request as frameOf, type Split, split } from "../goridge/exchange.ts";
 import { textOf } from "../goridge/printed.ts";
 import { type Frame, FrameBroken, type Relay } from "../goridge/relay.ts";
 import type { ProcRow } from "../os/system.ts";
-import { type Asker, Exchange } from "./exchange.ts";
+import { type Asker, Exchange, isStop, type Listener } from "./exchange.ts";
 import type { Departure, WorkerHome } from "./home.ts";
-import { markFor, Meter } from "./limits.ts";
-import { Patience } from "./patience.ts";
+import { jobsLimit, markFor, Meter } from "./limits.ts";
+import { Patience, VERDICTS } from "./patience.ts";
 import {
   BORN,
   isBusy,
@@ -41,13 +41,8 @@ import {
   type WorkerSnapshot,
 } from "./types.ts";
 
-/** How long the exit and the end of the output may lie apart. */
-const LAST_WORDS = 500;
-/** Most random extra on `max_jobs`, so that workers started together do not end together. */
-const JOBS_SPREAD = 0.14;
-
 /** See the file's comment. */
-export class Worker {
+export class Worker implements Listener {
   /** Requests it was given, warm-up not counted. */
   jobs = 0;
   /** Of these, how many it answered. */
@@ -55,6 +50,8 @@ export class Worker {
   /** Clock milliseconds of the end of its last answer or probe. */
   restingSince: number;
   readonly #meter = new Meter();
+  /** Why it gave up its place, when it has. */
+  departure: Departure = "died";
   /** What went wrong with it; undefined: nothing. */
   trouble: string | undefined;
   /** Resolves when its end begins: no request is in progress any more. */
@@ -66,8 +63,8 @@ export class Worker {
   readonly #home: WorkerHome;
   readonly #clock: Clock;
   readonly #relay: Relay;
-  /** Share of `max_jobs` that comes on top. */
-  readonly #extra = Math.random() * JOBS_SPREAD;
+  /** Decides how many requests it takes more than others. */
+  readonly #chance = Math.random();
   #life: Life = BORN;
   #exchange: Exchange | undefined;
   #probing = false;
@@ -77,7 +74,6 @@ export class Worker {
   #early = false;
   #since = 0;
   readonly #patience: Patience;
-  #departure: Departure = "died";
 
   /** `pid`: as it says itself; the leader's unless a wrapper started it. */
   constructor(
@@ -114,14 +110,14 @@ export class Worker {
     return this.#life.ending;
   }
 
-  /** Why it gave up its place. */
-  get departure(): Departure {
-    return this.#departure;
-  }
-
   /** When somebody has to look whether it is overdue. */
   get deadline(): number {
     return this.#patience.deadline;
+  }
+
+  /** Requests it takes at most. */
+  get #most(): number {
+    return jobsLimit(this.#home.maxJobs, this.#chance);
   }
 
   // What the pool asks of it.
@@ -133,12 +129,11 @@ export class Worker {
 
   /** Gives it a request; only while it is free (or warms up). */
   exec(request: PoolRequest, asker: Asker): void {
-    this.#exchange = new Exchange(request, asker, this.#listener);
+    this.#exchange = new Exchange(request, asker, this);
     this.#take({ type: "take" });
     const now = this.#since = this.#clock.now();
-    if (this.#life.state !== "inactive" && ++this.jobs >= this.#jobsLimit()) {
-      this.#home.lastJob(this);
-    }
+    const warming = this.#life.state === "inactive";
+    if (!warming && ++this.jobs >= this.#most) this.#home.lastJob(this);
     this.#patience.asked(now);
     this.#sending = true;
     this.#relay.send(frameOf(request.flags, request.context, request.body)).then(this.#sent);
@@ -185,7 +180,9 @@ export class Worker {
 
   /** Does what is due. */
   look(now: number): void {
-    switch (this.#patience.look(now)) {
+    const overdue = this.#patience.look(now);
+    if (overdue === undefined) return;
+    switch (overdue) {
       case "answer": {
         const limit = formatDuration(this.#home.settings.supervisor.exec_ttl);
         const message = `the worker did not answer within exec_ttl (${limit})`;
@@ -195,37 +192,34 @@ export class Worker {
       }
       case "leave":
         return this.destroy("timeout", "the worker was replaced, and did not answer in time");
-      case "send":
-        return this.#fail("deaf", "died", "the worker stopped reading: the request was not taken");
-      case "cancel":
-        return this.#fail("stream", "broken", "the worker did not end a cancelled stream");
-      case "probe":
-        return this.#fail("deaf", "died", "the worker no longer answers: the self-probe failed");
+      default: {
+        const [departure, kind, message] = VERDICTS[overdue];
+        return this.#fail(departure, kind, message);
+      }
     }
   }
 
   /** What it is and does; `row`: as the process table has it now. */
   snapshot(of: PoolSpec, row: ProcRow | undefined): WorkerSnapshot {
     const now = this.#clock.now();
-    const { state } = this.#life;
-    const usage = this.#meter.read(row, now);
-    const occupied = this.#exchange !== undefined || this.#probing;
+    const doing = this.#probing ? "self-probe" : this.#exchange?.request.what;
     const { startedAt, startedWall } = this.process;
+    const usage = this.#meter.read(row, now);
     return {
       id: this.instance,
       plugin: of.plugin,
       pool: of.name,
       release_id: of.release,
       pid: this.pid,
-      state,
-      status: STATUS[state],
+      state: this.#life.state,
+      status: STATUS[this.#life.state],
       jobs: this.jobs,
       created_at: stamp(startedWall),
       age_ms: Math.round(now - startedAt),
       memory_bytes: usage.rss_bytes,
       cpu_percent: usage.cpu_percent,
-      doing: this.#probing ? "self-probe" : this.#exchange?.request.what ?? null,
-      since_ms: occupied ? Math.round(now - this.#since) : null,
+      doing: doing ?? null,
+      since_ms: doing === undefined ? null : Math.round(now - this.#since),
       command: of.worker.command,
     };
   }
@@ -239,7 +233,7 @@ export class Worker {
         frame = await this.#relay.receive();
       } catch (error) {
         if (!(error instanceof FrameBroken)) throw error;
-        return this.#broken(error.message);
+        return this.#fail("broken", "broken", error.message);
       }
       if (frame === undefined) return;
       this.#received(frame);
@@ -258,7 +252,11 @@ export class Worker {
     }
     if (exchange === undefined || this.#early || control) {
       const text = textOf(frame.payload);
-      return this.#broken(`the worker sent a frame that nobody asked for: "${text}"`);
+      return this.#fail(
+        "broken",
+        "broken",
+        `the worker sent a frame that nobody asked for: "${text}"`,
+      );
     }
     if ((frame.bits & Bit.ping) !== 0) this.#relay.send(PONG);
     if ((frame.flags & Flag.error) !== 0) return this.#softError(exchange, frame);
@@ -266,7 +264,7 @@ export class Worker {
     try {
       parts = split(frame);
     } catch (error) {
-      return this.#broken((error as FrameBroken).message);
+      return this.#fail("broken", "broken", (error as FrameBroken).message);
     }
     const more = (frame.bits & Bit.stream) !== 0;
     if (!more && !exchange.begun && isStop(parts)) return this.#quit(exchange);
@@ -289,7 +287,7 @@ export class Worker {
 
   /** `{"stop":true}`: it will not answer this one, nor any other. */
   #quit(exchange: Exchange): void {
-    this.#departure = "stop";
+    this.departure = "stop";
     this.#exchange = undefined;
     this.#take({ type: "quit" });
     exchange.fail(new PoolError("stopping", "the worker asked to be replaced", this.pid));
@@ -310,14 +308,9 @@ export class Worker {
     this.restingSince = this.#clock.now();
     if (this.#life.state === "inactive") return;
     if (!probed && ++this.served === 1) this.#home.served(this);
-    const last = !probed && this.jobs >= this.#jobsLimit();
-    if (last) this.#departure = "max_jobs";
+    const last = !probed && this.jobs >= this.#most;
+    if (last) this.departure = "max_jobs";
     this.#take({ type: "answered", last });
-  }
-
-  #jobsLimit(): number {
-    const { maxJobs } = this.#home;
-    return maxJobs <= 1 ? maxJobs || Infinity : Math.floor(maxJobs * (1 + this.#extra));
   }
 
   // What goes out.
@@ -329,38 +322,24 @@ export class Worker {
     if (whole && this.#early) this.#free();
   };
 
-  readonly #listener = ((worker: Worker) => ({
-    get pid() {
-      return worker.pid;
-    },
-    cancelled() {
-      if (worker.#life.ending) return;
-      worker.#relay.send(STREAM_STOP);
-      worker.#patience.cancelled(worker.#clock.now());
-    },
-    paused(is: boolean) {
-      if (is) worker.#patience.paused();
-      else worker.#patience.awaited(worker.#clock.now());
-    },
-  }))(this);
+  /** The taker of the answer's parts does not want the rest. */
+  cancelled(): void {
+    if (this.#life.ending) return;
+    this.#relay.send(STREAM_STOP);
+    this.#patience.cancelled(this.#clock.now());
+  }
+
+  /** The taker of the answer's parts is slower than the worker, or not any more. */
+  paused(is: boolean): void {
+    if (is) this.#patience.paused();
+    else this.#patience.awaited(this.#clock.now());
+  }
 
   // Its end.
 
-  /** The exit and the end of what it says, whichever comes first; the other one a moment later. */
   async #watch(listened: Promise<void>): Promise<void> {
-    const { child } = this.process;
-    await Promise.race([listened, child.exited]);
-    const both = Promise.all([listened, child.exited]);
-    // What an ended worker had said before may wait for a taker that is slow.
-    while (!(await within(this.#clock, LAST_WORDS, both)).done && this.#exchange?.pause) {
-      await this.#exchange.pause;
-    }
-    const why = this.process.exit === undefined ? "closed its relay" : this.process.ending;
+    const why = await this.process.ended(listened, () => this.#exchange?.pause);
     this.#fail("died", "died", `the worker ${why}`);
-  }
-
-  #broken(message: string): void {
-    this.#fail("broken", "broken", message);
   }
 
   #fail(departure: Departure, kind: PoolErrorKind, message: string): void {
@@ -371,10 +350,9 @@ export class Worker {
   }
 
   #tell(departure: Departure, error: string): void {
-    this.#departure = departure;
+    this.departure = departure;
     this.trouble = error;
-    const doing = this.#exchange?.request.what;
-    this.#home.failed(this, departure, error, doing);
+    this.#home.failed(this, departure, error, this.#exchange?.request.what);
   }
 
   #refuse(error: PoolError): void {
@@ -415,12 +393,4 @@ export class Worker {
     this.#home.gone(this, survivors);
     this.#gone.resolve();
   }
-}
-
-const LEAVES = new TextEncoder().encode('{"stop":true}');
-
-/** Whether an answer says that the worker will not answer, and wants to be replaced. */
-function isStop({ context, body }: Split): boolean {
-  return body.length === 0 && context.length === LEAVES.length &&
-    context.every((byte, at) => byte === LEAVES[at]);
 }

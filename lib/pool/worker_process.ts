@@ -6,7 +6,7 @@
  * a hurry only shortens it.
  */
 
-import type { Clock } from "../core/clock.ts";
+import { type Clock, within } from "../core/clock.ts";
 import { formatDuration } from "../core/duration.ts";
 import { messageOf } from "../core/failure.ts";
 import type { Child, ExitStatus, PidIdentity, SpawnSpec } from "../os/system.ts";
@@ -20,6 +20,8 @@ import type { PoolHost, PoolSpec } from "./types.ts";
 const FRAME_GRACE = 10_000;
 /** How long it may take after SIGTERM. */
 const SIGNAL_GRACE = 5_000;
+/** How long the exit and the end of what it says may lie apart. */
+export const LAST_WORDS = 500;
 /** Lines of its output that stay readable. */
 const KEEP_LINES = 50;
 
@@ -75,6 +77,21 @@ export class WorkerProcess<C extends Child = Child> {
   get ending(): string {
     const up = formatDuration(this.upMs);
     return this.exit === undefined ? `runs for ${up}` : `${describeExit(this.exit)} after ${up}`;
+  }
+
+  /**
+   * Waits for its end: the exit or the end of what it says, whichever comes first, and the other one a
+   * moment longer.
+   *
+   * @param said resolves at the end of what it says
+   * @param pause what it had said before may wait for a taker that is slow
+   * @returns how it ended, for people
+   */
+  async ended(said: Promise<void>, pause: () => Promise<void> | undefined): Promise<string> {
+    await Promise.race([said, this.child.exited]);
+    const both = Promise.all([said, this.child.exited]);
+    while (!(await within(this.#clock, LAST_WORDS, both)).done && pause()) await pause();
+    return this.exit === undefined ? "closed its relay" : this.ending;
   }
 
   /** Whether a pid is one of its group. */
