@@ -87,6 +87,8 @@ export interface Events {
   orphan_found: OfProcess & { pid: number };
   orphan_stopped: OfProcess & { pid: number };
   proxy_error: { release: string; upstream: string; error: string; target?: string };
+  cors_refused: { origin: string; reason: string };
+  sendfile_failed: { path: string; error: string; status: number };
   tls_refused: { reason: string; client: string };
   proxy_refused: { status: number; reason: string; client: string };
   request_failed: {
@@ -189,6 +191,7 @@ const LEVELS: Partial<Record<EventName, Level>> = {
   output_unwatched: "warn",
   orphan_found: "warn",
   proxy_error: "warn",
+  sendfile_failed: "warn",
   tls_refused: "debug",
   proxy_refused: "debug",
   request_failed: "warn",
@@ -209,7 +212,7 @@ export function levelOf<N extends EventName>(name: N, data: Events[N]): Level {
   }
   if (name === "app_log") {
     const { level } = data as Events["app_log"];
-    return level === "plain" ? "info" : level;
+    return level === "plain" || level === undefined ? "info" : level;
   }
   if (name === "log_reopened") {
     return (data as Events["log_reopened"]).error === undefined ? "info" : "error";

@@ -152,7 +152,7 @@ const BROKEN: [string, (stage: Stage) => Partial<Order> | void, string][] = [
         await new Promise<void>((resolve) => stage.clock.timer(200, resolve));
       };
     },
-    '"worker" did not stay up: exited with code 3 after 150ms',
+    '"worker" did not stay up: exited with code 3 after 250ms',
   ],
 ];
 for (const [what, arrange, message] of BROKEN) {
@@ -191,13 +191,20 @@ Deno.test("one start that fails ends the waiting for the others at once", async 
   assertEquals([stage.running, stage.reserved, stage.booked], [[], [], []]);
 });
 
-Deno.test("one start that fails ends the building of the intakes, too", async () => {
+Deno.test("intakes are not built when a program does not start", async () => {
   using stage = new Stage(ALL);
   breaks(stage, "worker", "v1");
+  await assertRejects(() => stage.deploy("v1"), Failure, 'process "worker" did not start');
+  assertEquals([stage.intake.built, stage.other.built], [[], []]);
+});
+
+Deno.test("one intake that fails ends the building of the others", async () => {
+  using stage = new Stage(ALL);
+  stage.intake.onBuild = () => Promise.reject(new Failure("no worker came up"));
   stage.other.onBuild = (signal) =>
     new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
-  await assertRejects(() => stage.deploy("v1"), Failure, 'process "worker" did not start');
-  assertEquals(stage.intake.built.map((one) => one.dropped), [true]);
+  await assertRejects(() => stage.deploy("v1"), Failure, "no worker came up");
+  assertEquals([stage.running, stage.reserved], [[], []]);
 });
 
 Deno.test("ports that were planned for later are given back by a failure", async () => {

@@ -196,8 +196,11 @@ export class Stage implements Disposable {
     const system = this.hands.held;
     this.world = new World(system);
     this.intake = new FakeIntake(this.clock);
-    this.intake.drainBudget = () => this.fleet.config.proxy?.drain_timeout ?? 0;
+
     this.other = new FakeIntake(this.clock, "other");
+    for (const intake of [this.intake, this.other]) {
+      intake.drainBudget = () => this.fleet.config.proxy?.drain_timeout ?? 0;
+    }
     this.ports = new PortTable(
       (_, port) => this.#listening(port) ? "in_use" : "free",
       () => this.#ephemeral++,
