@@ -10,6 +10,8 @@ import type { Relay } from "./relay.ts";
 
 /** Streamed frames between two that ask for a sign of life, over pipes. */
 const FRAMES_PER_PING = 5;
+/** Characters of an error that are told. */
+const ERROR_LENGTH = 65_536;
 const NOTHING = new Uint8Array(0);
 const STOP_ANSWER = new TextEncoder().encode('{"stop":true}');
 
@@ -60,8 +62,9 @@ export class Turn {
     await this.#relay.send(encode(flags, 0, [context.length], context, body), false);
   }
 
-  /** A part of an answer; more follow. */
+  /** A part of an answer; more follow. @throws Error when the last one is out */
   async part(flags: number, context: Uint8Array, body: Uint8Array = NOTHING): Promise<void> {
+    if (this.#answered) throw new Error("the request was answered already");
     const ping = this.#pings && !this.#pinging && this.#streamed >= FRAMES_PER_PING;
     this.#streamed = ping ? 1 : this.#streamed + 1;
     if (ping) this.#pinging = true;
@@ -94,6 +97,6 @@ export class Turn {
 
 /** An error as a person reads it in the log. */
 export function textOf(error: unknown): string {
-  if (error instanceof Error) return error.stack ?? `${error.name}: ${error.message}`;
-  return `thrown: ${String(error)}`;
+  if (!(error instanceof Error)) return `thrown: ${String(error)}`.slice(0, ERROR_LENGTH);
+  return (error.stack ?? `${error.name}: ${error.message}`).slice(0, ERROR_LENGTH);
 }

@@ -61,6 +61,7 @@ async function read(
     const { value, done } = await reader.read();
     if (done) return undefined;
     if (!(value instanceof Uint8Array)) {
+      cancel(reader);
       throw new TypeError(
         `the body of the answer yields ${typeof value}, it must yield Uint8Array`,
       );

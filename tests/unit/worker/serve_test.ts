@@ -254,6 +254,7 @@ for (const runtime of RUNTIMES) {
       assertEquals([flags, options], [0x40, []]);
       assertMatch(body, told);
     }
+    assertEquals((await worker.ask(get("/huge-error"))).body.length, 65_536);
     await worker.send(get("/breaks"));
     const [first, last] = await framesOf(worker);
     assertEquals([first.body, first.bits, last.flags], ["first", STREAM, 0x40]);
@@ -283,6 +284,7 @@ for (const runtime of RUNTIMES) {
       headers: { link: ["</a.css>; rel=preload"] },
     });
     assertEquals([JSON.parse(answer.context).status, answer.body], [200, "hinted"]);
+    await worker.printed(/late hint: the request was answered already/);
   });
 }
 

@@ -74,7 +74,13 @@ const routes: Record<string, (request: Request, context: HttpContext) => unknown
     ),
   "/hints": async (_, context) => {
     await context.earlyHints({ link: "</a.css>; rel=preload" });
+    setTimeout(() => {
+      context.earlyHints({}).catch((error: Error) => console.error(`late hint: ${error.message}`));
+    }, 0);
     return new Response("hinted");
+  },
+  "/huge-error": () => {
+    throw new Error("x".repeat(1_000_000));
   },
   "/throws": () => {
     throw new Error("handler broke");
