@@ -34,6 +34,7 @@ const OF_GENERATION: readonly (keyof ProcessConfig)[] = [
   "policy",
   "deploy_strategy",
   "depends_on",
+  "origin",
 ];
 
 /** The differences from `old` to `next`, in the order of the file's sections. */

@@ -1,6 +1,5 @@
 /** RoadRunner's sections: what the core reads of them, by name. */
 import type { SectionSchema } from "../sections.ts";
-import { httpSection } from "./http_section.ts";
 import { logsSection } from "./logs.ts";
 import { metricsSection } from "./metrics.ts";
 import { rpcSection } from "./rpc.ts";
@@ -17,10 +16,9 @@ export { serviceSection } from "./service.ts";
 export { statusSection } from "./status.ts";
 export { httpOf, logsOf, metricsOf, rpcOf, serverOf, statusOf } from "./of.ts";
 
-/** The sections that no plugin reads, and `http`. */
+/** The sections that no plugin reads. */
 export const coreSections: readonly (readonly [string, SectionSchema])[] = [
   ["server", serverSection],
-  ["http", httpSection],
   ["rpc", rpcSection],
   ["status", statusSection],
   ["metrics", metricsSection],
