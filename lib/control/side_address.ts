@@ -93,9 +93,12 @@ export class SideAddress {
     };
   }
 
-  /** Takes no more connections, sends the answers that are on their way within `ms`. */
-  async drain(ms = CLOSE): Promise<void> {
-    await this.#address.drain(ms);
+  /** Nothing but where it listens comes from the configuration. */
+  configure(): void {}
+
+  /** Takes no more connections, sends the answers that are on their way. */
+  async drain(): Promise<void> {
+    await this.#address.drain(CLOSE);
   }
 
   /** Ends every connection now. */
