@@ -42,7 +42,7 @@ import { Journal } from "../telemetry/journal.ts";
 import { Log } from "../telemetry/log.ts";
 import { startBudget, stopBudget } from "./budget.ts";
 import { claim } from "./claim.ts";
-import type { Context } from "./context.ts";
+import type { Addressed, Context } from "./context.ts";
 import { inheritable } from "./environment.ts";
 import { firstRelease, restoration } from "./first_release.ts";
 import { catchStrays } from "./last_resort.ts";
@@ -52,7 +52,13 @@ import { rpcTables } from "../control/rpc/mod.ts";
 import { rpcHost } from "./rpc_host.ts";
 import { RpcDoor } from "./rpc_door.ts";
 import { Services } from "./services.ts";
+import { countEvents } from "../telemetry/event_counter.ts";
 import { Prometheus } from "../telemetry/prometheus.ts";
+import { logSettings } from "../config/roadrunner/logs.ts";
+import { statusAddress } from "../control/status_address.ts";
+import { statusHost } from "./health.ts";
+import { MetricsAddress } from "../control/metrics_address.ts";
+import { daemonMetrics } from "../control/daemon_metrics.ts";
 import { operations, reload } from "./operations.ts";
 import type { Ready, ServeOptions } from "./options.ts";
 import { type Paths, pathsOf } from "./paths.ts";
@@ -105,10 +111,11 @@ export async function runDaemon(options: ServeOptions): Promise<ExitCode> {
     teardown.add("signals", () => unlisten());
     Deno.chdir("/");
 
-    const log = Log.open({ clock, level: "info", file: options.log_file });
+    const log = Log.open({ clock, ...logSettings(config, options.log_file) });
     teardown.add("log", () => log[Symbol.asyncDispose](), STEP_LIMIT);
     const journal = new Journal(clock, log);
-    const { emit } = journal;
+    const prometheus = new Prometheus();
+    const emit = countEvents(journal.emit, prometheus);
     teardown.add("last word", (wrong) => {
       const exit = failed ?? (wrong.length === 0 ? Exit.done : Exit.failed);
       emit("daemon_stopped", { exit });
@@ -129,7 +136,6 @@ export async function runDaemon(options: ServeOptions): Promise<ExitCode> {
     const root = new AbortController();
     const ground = groundOf(config, paths, env, machine, emit, output.sink, root.signal);
     const proxy = new ForwardIntake(config, machine, emit);
-    const prometheus = new Prometheus();
     const plugged = plugIn(ground, config, prometheus, {
       rpc: () => rpc.address,
       count: (pool, configured) => fleet.poolCount(pool, configured),
@@ -155,7 +161,7 @@ export async function runDaemon(options: ServeOptions): Promise<ExitCode> {
       paths,
       fleet,
       proxy,
-      addresses: () => [...fleet.intakes, rpc],
+      addresses: () => [...fleet.intakes, rpc, status, metrics, logFollower(log, options)],
       manager,
       turn: new Turn(clock, () => manager.live(fleet.active?.release_id ?? null)),
       restore: restoration({ clock, emit }, () => context),
@@ -172,6 +178,13 @@ export async function runDaemon(options: ServeOptions): Promise<ExitCode> {
       const host = rpcHost(context, services, () => prometheus.app);
       return rpcTables(host, plugged.tables);
     });
+    const outside = { system: machine, clock, emit };
+    const status = statusAddress(statusHost(context), () => context.config, outside);
+    const asked = operations(context, (why) => end(why));
+    const metrics = new MetricsAddress(prometheus, outside);
+    daemonMetrics(prometheus, asked);
+    teardown.add("status", () => status.drain(), STEP_LIMIT);
+    teardown.add("metrics", () => metrics.drain(), STEP_LIMIT);
     teardown.add("rpc", () => rpc.close(), STEP_LIMIT);
     teardown.add("leftovers", () => endLeftovers(context));
     teardown.add("what intakes hold", () => closeIntakes(context), STEP_LIMIT);
@@ -199,6 +212,8 @@ export async function runDaemon(options: ServeOptions): Promise<ExitCode> {
       reopenLogs: () => void reopenLogs(context, log),
     }, emit);
 
+    status.start(config);
+    await metrics.start(config);
     await rpc.start(config);
     for (const intake of fleet.intakes) await intake.start();
     followOrphans(context);
@@ -210,7 +225,7 @@ export async function runDaemon(options: ServeOptions): Promise<ExitCode> {
         mode: config.control.mode,
         owner: claimed.owner.uid,
         group: claimed.owner.gid,
-        operations: operations(context, end),
+        operations: asked,
         emit,
         clock,
       });
@@ -235,6 +250,11 @@ export async function runDaemon(options: ServeOptions): Promise<ExitCode> {
     await control?.close();
     machine[Symbol.dispose]();
   }
+}
+
+/** The log, as one that follows the configuration. */
+function logFollower(log: Log, { log_file }: ServeOptions): Addressed {
+  return { rebind: (next) => log.rebind(logSettings(next, log_file)), configure() {} };
 }
 
 /** The control socket is open, and with it everything else. */

@@ -1,5 +1,5 @@
 /**
- * How worker plugins are, for whoever routes traffic by it: the status address and PHP clients.
+ * How forwarding and worker plugins are, for whoever routes traffic by it: the status address and PHP clients.
  *
  * | question | yes when                                                        |
  * | -------- | --------------------------------------------------------------- |
@@ -9,11 +9,17 @@
  * Invariant: a pure read.
  */
 
+import type { Config } from "../config/config.ts";
+import { configuredPools } from "../config/roadrunner/pools.ts";
 import { statusOf } from "../config/roadrunner/mod.ts";
 import type { Health } from "../control/rpc/mod.ts";
+import type { StatusHost } from "../control/status_address.ts";
 import type { Context } from "./context.ts";
 
 const OK = 200;
+/** Forwarding, as load balancers call it. */
+const PROXY = "proxy";
+
 /** When no status section says another. */
 const UNAVAILABLE = 503;
 
@@ -23,10 +29,7 @@ export function workerHealth(
   plugin: string,
   question: "alive" | "ready",
 ): Health {
-  const bad = (message: string): Health => ({
-    code: statusOf(config)?.unavailable_status_code ?? UNAVAILABLE,
-    message,
-  });
+  const bad = (message: string): Health => ({ code: unavailable(config), message });
   const pools = fleet.active?.pools.filter((pool) => pool.plugin === plugin) ?? [];
   if (question === "ready" && state === "stopping") return bad("the daemon is draining");
   if (pools.length === 0) return bad(`nothing of "${plugin}" is live`);
@@ -37,4 +40,34 @@ export function workerHealth(
     }
   }
   return { code: OK, message: "" };
+}
+
+/** What the status address asks of the daemon. */
+export function statusHost(context: Context): StatusHost {
+  const plugins = () => {
+    const names = configuredPools(context.config).map(({ plugin }) => plugin);
+    return [...new Set([...(context.config.proxy === undefined ? [] : [PROXY]), ...names])];
+  };
+  return {
+    get state() {
+      return context.state;
+    },
+    plugins,
+    health(plugin, question) {
+      if (!plugins().includes(plugin)) return undefined;
+      return plugin === PROXY ? proxyHealth(context) : workerHealth(context, plugin, question);
+    },
+  };
+}
+
+/** Forwarding is well when a program of the live release can be asked. */
+function proxyHealth({ config, fleet }: Context): Health {
+  const ready = fleet.active?.upstreams.list().some((upstream) => upstream.ready) ?? false;
+  return ready
+    ? { code: OK, message: "" }
+    : { code: unavailable(config), message: "no program is ready to answer" };
+}
+
+function unavailable(config: Config): number {
+  return statusOf(config)?.unavailable_status_code ?? UNAVAILABLE;
 }
