@@ -3,7 +3,7 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import type { Config } from "../../../lib/config/config.ts";
 import { daemonMetrics } from "../../../lib/control/daemon_metrics.ts";
-import { metricsAddress } from "../../../lib/control/metrics_address.ts";
+import { MetricsAddress } from "../../../lib/control/metrics_address.ts";
 import type { Workers } from "../../../lib/control/operations.ts";
 import type { Health } from "../../../lib/control/rpc/host.ts";
 import type { SideAddress } from "../../../lib/control/side_address.ts";
@@ -258,9 +258,9 @@ Deno.test("/metrics: RoadRunner's names and ours, read at the scrape, without pi
   };
   daemonMetrics(prometheus, { status: () => STATUS, workers: () => workers });
   const told = outside();
-  const address = metricsAddress(prometheus, told);
+  const address = new MetricsAddress(prometheus, told);
   const config = await configOf("metrics: { address: 127.0.0.1:0 }");
-  address.start(config);
+  await address.start(config);
   const scrape = async () => {
     const response = await fetch(`http://${address.printed}/metrics`);
     assertStringIncludes(response.headers.get("content-type")!, "text/plain; version=0.0.4");
@@ -362,4 +362,48 @@ Deno.test("/metrics: releases, processes and intakes as status has them", async 
   status.releases = [];
   assert(!(await prometheus.expose()).text.includes('process="web"'));
   stop();
+});
+
+Deno.test("/metrics: collectors of the file come, keep their values and go with it", async () => {
+  const prometheus = new Prometheus();
+  const told = outside();
+  const address = new MetricsAddress(prometheus, told);
+  const early = prometheus.counter({ name: "early_total", help: "e" });
+  await address.start(await configOf(""));
+  assertEquals([address.printed, prometheus.app], ["", undefined], "nothing is loaded for nobody");
+  early.add(1);
+  const collect = "orders: { type: counter, namespace: shop }";
+  const first = await configOf(`metrics: { address: 127.0.0.1:0, collect: { ${collect} } }`);
+  (await address.rebind(first))!.commit();
+  address.configure(first);
+  early.add(1);
+  prometheus.app!.add("orders", 2, []);
+  prometheus.app!.declare("stock", {
+    type: "gauge",
+    help: "",
+    namespace: "shop",
+    subsystem: "",
+    labels: [],
+    buckets: [],
+    objectives: {},
+  });
+  const second = await configOf(
+    `metrics: { address: 127.0.0.1:0, collect: { ${collect}, shop_stock: { type: gauge } } }`,
+  );
+  assertEquals(await address.rebind(second), undefined);
+  address.configure(second);
+  const response = await fetch(`http://${address.printed}/metrics`, {
+    headers: { connection: "close" },
+  });
+  const shown = (await response.text()).split("\n").filter((line) => /^(?:shop|early)/.test(line));
+  assertEquals(shown, ["early_total 1", "shop_orders 2", "shop_stock 0"]);
+  assert(told.events.includes("config_warning"), "shop_stock is the name of another one");
+  const none = await configOf("");
+  (await address.rebind(none))!.commit();
+  address.configure(none);
+  assertEquals(address.printed, "");
+  const left = (await prometheus.expose()).text;
+  assert(!left.includes("shop_orders"), "what was written is gone");
+  assert(left.includes("shop_stock") && left.includes("early_total"), "the rest is not");
+  await address.drain();
 });
