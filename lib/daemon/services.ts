@@ -11,6 +11,7 @@ import type { ServiceConfig } from "../config/roadrunner/service.ts";
 import { servicesAsProcesses } from "../config/roadrunner/service.ts";
 import { Failure } from "../core/failure.ts";
 import type { ServiceHost, ServiceProcess } from "../control/rpc/mod.ts";
+import { Meter } from "../pool/limits.ts";
 import { workerUser } from "../release/identity.ts";
 import type { Fleet } from "../release/fleet.ts";
 import { INITIAL } from "../release/initial.ts";
@@ -23,6 +24,7 @@ const MOST_MADE = 100;
 /** The services of a daemon. */
 export class Services implements ServiceHost {
   readonly #made = new Map<string, Slot[]>();
+  readonly #meters = new WeakMap<Slot, Meter>();
 
   constructor(readonly fleet: Fleet) {}
 
@@ -77,7 +79,7 @@ export class Services implements ServiceHost {
       const { pid, command, rss_bytes, reason, state } = slot.snapshot();
       return {
         pid: pid ?? 0,
-        cpu_percent: 0,
+        cpu_percent: pid === undefined ? 0 : this.#usage(slot, pid),
         memory_bytes: rss_bytes ?? 0,
         command,
         ...(pid === undefined ? { error: reason ?? state } : {}),
@@ -90,6 +92,14 @@ export class Services implements ServiceHost {
     const slots = [...this.#made.values()].flat();
     this.#made.clear();
     await this.#stop("of clients", slots);
+  }
+
+  /** Share of one processor since the look before. */
+  #usage(slot: Slot, pid: number): number {
+    const { system, clock } = this.fleet.ground;
+    const meter = this.#meters.get(slot) ?? new Meter();
+    this.#meters.set(slot, meter);
+    return meter.read(system.row(pid), clock.now()).cpu_percent;
   }
 
   /** @throws Failure when there is none of that name */

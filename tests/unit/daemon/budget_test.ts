@@ -37,6 +37,15 @@ Deno.test("an end: the drain, then the slowest of each tier", () => {
   assertEquals(stopBudget(configOf([], { proxy: undefined })), 0);
 });
 
+Deno.test("workers: their start and on_init, their drain and their end", () => {
+  const pool = { allocate_timeout: 60 * SECOND, destroy_timeout: 30 * SECOND };
+  const http = { pool, drain_timeout: 90 * SECOND };
+  const server = { relay: "pipes", env: {}, on_init: { exec_timeout: 10 * SECOND } };
+  const config = configOf([], { proxy: undefined, sections: { http, server } });
+  assertEquals(startBudget(config), 70 * SECOND);
+  assertEquals(stopBudget(config), (90 + 30 + 25) * SECOND);
+});
+
 Deno.test("what may take for ever is given a day", () => {
   const config = configOf([processOf("worker", "companion", { graceful_stop: "indefinite" })], {
     proxy: undefined,
