@@ -32,16 +32,18 @@ export class FrameBroken extends Error {
   /**
    * @param message what is wrong, for people: `the worker printed to stdout: "Warning: …"`
    * @param text the offending bytes, made printable and cut to a sensible length; "" when none
+   * @param atEnd the peer closed inside a frame: nothing wrong came, but not all of it
    */
-  constructor(message: string, readonly text: string = "") {
+  constructor(message: string, readonly text: string = "", readonly atEnd = false) {
     super(message);
   }
 }
 
-/** Frames to and from one worker. One sender and one receiver at a time. */
+/** Frames to and from one worker. One receiver at a time. */
 export interface Relay {
   /**
-   * Sends a frame; its first 12 bytes and options in one write.
+   * Sends a frame; its first 12 bytes and options in one write. Frames go out in the order of the
+   * calls, each whole, also when the one before is not out yet.
    * @returns false when the peer is gone; never throws for that
    */
   send(frame: OutFrame): Promise<boolean>;

@@ -133,6 +133,8 @@ export class StreamRelay implements Relay {
     if (missing === undefined) return undefined;
     throw this.#broken = new FrameBroken(
       `${this.#streams.closed} in the middle of a frame: ${missing} had come`,
+      "",
+      true,
     );
   }
 }

@@ -73,6 +73,8 @@ export class Worker implements Listener {
   /** The last frame of the answer came before the request was written whole. */
   #early = false;
   #since = 0;
+  /** It ended inside a frame. */
+  #cutOff = false;
   readonly #patience: Patience;
 
   /** `pid`: as it says itself; the leader's unless a wrapper started it. */
@@ -233,6 +235,8 @@ export class Worker implements Listener {
         frame = await this.#relay.receive();
       } catch (error) {
         if (!(error instanceof FrameBroken)) throw error;
+        this.#cutOff = error.atEnd;
+        if (this.#cutOff) return; // its exit says more
         return this.#fail("broken", "broken", error.message);
       }
       if (frame === undefined) return;
@@ -243,7 +247,6 @@ export class Worker implements Listener {
   }
 
   #received(frame: Frame): void {
-    if (this.#life.ending) return;
     const exchange = this.#exchange;
     const control = (frame.flags & Flag.control) !== 0;
     if (control && this.#probing) {
@@ -339,7 +342,8 @@ export class Worker implements Listener {
 
   async #watch(listened: Promise<void>): Promise<void> {
     const why = await this.process.ended(listened, () => this.#exchange?.pause);
-    this.#fail("died", "died", `the worker ${why}`);
+    const where = this.#cutOff ? ", in the middle of an answer" : "";
+    this.#fail("died", "died", `the worker ${why}${where}`);
   }
 
   #fail(departure: Departure, kind: PoolErrorKind, message: string): void {

@@ -45,6 +45,7 @@ const BAD_REQUESTS: [what: string, kind: string, text: RegExp][] = [
   ["exit 9", "died", /exited with code 9/],
   ["exit 0", "died", /exited with code 0/],
   ["kill", "died", /was killed by SIGKILL/],
+  ["half", "died", /was killed by SIGKILL after .*, in the middle of an answer/],
   ["leak", "died", /exited with code 255/],
   ["halfstream", "worker_error", /boom/],
 ];
