@@ -18,6 +18,7 @@ import { realClock } from "../../../../../lib/os/clock.ts";
 import type { Emit } from "../../../../../lib/telemetry/events.ts";
 import { type Metrics, noMetrics } from "../../../../../lib/telemetry/metrics.ts";
 import { middleware } from "../../../../../plugins/http/middleware/mod.ts";
+import { WrappedExchange } from "../../../../../plugins/http/middleware/wrapped.ts";
 import { RawPeer } from "../../../../kit/raw_http.ts";
 
 /** Everything middleware reads of a configuration, with nothing in it. */
@@ -51,18 +52,31 @@ export const mirror: Handler = (exchange) => {
   return answering(seen.join("\n"))(exchange);
 };
 
+class OverTls extends WrappedExchange {
+  override get tls(): boolean {
+    return true;
+  }
+}
+
 /** See the file's comment. */
 export class Site implements AsyncDisposable {
   readonly front: Front;
   readonly told: { event: string; data: unknown }[] = [];
 
-  constructor(config: Partial<HttpConfig>, handler: Handler, metrics: Metrics = noMetrics) {
+  /** `tls`: the exchanges say that they came over TLS. */
+  constructor(
+    config: Partial<HttpConfig>,
+    handler: Handler,
+    metrics: Metrics = noMetrics,
+    tls = false,
+  ) {
     const emit: Emit = (event, data) => void this.told.push({ event, data });
     const host = { clock: realClock, emit, metrics };
+    const chain = middleware(configOf(config), host)(handler);
     this.front = openFront(
       "raw",
       { hostname: "127.0.0.1", port: 0 },
-      middleware(configOf(config), host)(handler),
+      tls ? (exchange) => chain(new OverTls(exchange)) : chain,
       {
         timeouts: { header: 10_000, idle: 75_000, send: 60_000 },
         limits: { header_bytes: 65_536, headers: 200, body: 0 },
