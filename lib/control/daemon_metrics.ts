@@ -56,7 +56,7 @@ function ofDaemon(metrics: Metrics): Update {
     help: "Requests taken in",
     labels: ["intake"],
   }));
-  const unexpected = gauge("supervisor_unexpected", "Things that should not happen", "what");
+  const counts = gauge("supervisor_count", "What status counts: events, lost lines …", "of");
   return (status) => {
     info.set(1, status.version);
     uptime.set(status.uptime_ms / 1000);
@@ -80,7 +80,7 @@ function ofDaemon(metrics: Metrics): Update {
       if (intake.connections !== undefined) connections.set(intake.connections, intake.name);
       if (intake.requests !== undefined) taken.reached(intake.requests, intake.name);
     }
-    for (const [what, count] of Object.entries(status.counters)) unexpected.set(count, what);
+    for (const [of, count] of Object.entries(status.counters)) counts.set(count, of);
   };
 }
 

@@ -356,7 +356,7 @@ Deno.test("/metrics: releases, processes and intakes as status has them", async 
       'supervisor_connections{intake="http"} 4',
       'supervisor_requests_total{intake="http"} 9',
       "supervisor_leases 7",
-      'supervisor_unexpected{what="strays"} 1',
+      'supervisor_count{of="strays"} 1',
     ]
   ) assertStringIncludes(text, `${line}\n`);
   status.releases = [];
