@@ -63,6 +63,7 @@ daemonTest("status and metrics tell how it is, after a reload at the new address
   d.configure({ ...sections(moved), logs: { mode: "production", level: "error" } });
   await d.ok("reload");
   assertEquals((await get(moved, "/livez")).text, '{"status":"ok"}');
+  await d.event("listener_closed", ({ data }) => data.name === "status");
   await assertRejects(() => RawPeer.connect(status), Deno.errors.ConnectionRefused);
   assert(!d.output().includes('"event":"config_reloaded"'), "the log follows its section");
 });
