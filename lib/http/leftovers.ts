@@ -1,6 +1,6 @@
 /**
- * TLS connections that were closed while their client was still there: the runtime goes on holding
- * the socket for as long as the client finishes no handshake or takes no bytes.
+ * Connections that were closed while their client was still there: the runtime goes on holding the
+ * socket for as long as the client takes no bytes or, with TLS, finishes no handshake.
  *
  * Invariant: no socket of a closed connection is held longer than `FAREWELL_MS` and one tick, or
  * after flush().

@@ -101,9 +101,9 @@ export class RawConnection implements Watched, Source {
 
   /** Ends the connection now. */
   end(): void {
-    // After a clean end of both sides the runtime has nothing left to wait for.
-    const clean = this.inbox.state !== 1 && !this.wire.writing;
-    if (this.tls && !this.wire.closed && !clean) this.shared.leftovers.add(this.client);
+    // The runtime holds a socket until its write is taken, and one with TLS until both sides ended.
+    const held = this.wire.writing || (this.tls && this.inbox.state === 1);
+    if (held && !this.wire.closed) this.shared.leftovers.add(this.client);
     this.#phase = "end";
     this.wire.close();
     this.#left();

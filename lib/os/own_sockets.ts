@@ -1,8 +1,9 @@
 /**
  * Connections of this very process that the runtime has no handle for any more.
  *
- * The runtime ends a TLS connection only when its handshake is done and everything was flushed: a
- * client that is silent, or does not read, holds the socket of a connection that was closed long ago.
+ * The runtime ends a connection only when what is being written was taken and, with TLS, its handshake
+ * is done: a client that does not read, or is silent, holds the socket of a connection that was closed
+ * long ago.
  * shutdown(2) on the descriptor ends that too.
  *
  * Invariant: synchronous from finding a descriptor to its shutdown, so it cannot be another's by then.

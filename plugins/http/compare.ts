@@ -13,16 +13,9 @@
 
 import { differences } from "../../lib/config/compare.ts";
 import type { Change, Effect } from "../../lib/config/config.ts";
+import { needsNewWorkers } from "../../lib/config/roadrunner/compare.ts";
 import type { HttpConfig } from "../../lib/config/roadrunner/http.ts";
 
-/** Fields of `http` that new workers are needed for. */
-const OF_GENERATION = [
-  "http.encoding",
-  "http.pool.command",
-  "http.pool.num_workers",
-  "http.pool.debug",
-  "http.pool.warmup",
-];
 const ADDRESSES = ["http.address", "http.ssl.address"];
 const CERTIFICATE = ["http.ssl.cert", "http.ssl.key"];
 
@@ -45,8 +38,8 @@ const CERTIFICATE_REASON =
 function effectOf(field: string, moved: boolean): Effect {
   if (ADDRESSES.includes(field) || field === "http.ssl") return "listener";
   if (CERTIFICATE.includes(field)) return moved ? "listener" : "refused";
-  const ofGeneration = OF_GENERATION.some((one) => field === one || field.startsWith(`${one}.`));
-  return ofGeneration ? "generation" : "live";
+  if (field === "http.encoding" || needsNewWorkers("http.pool", field)) return "generation";
+  return "live";
 }
 
 function isWhole(field: string): boolean {

@@ -39,6 +39,8 @@ PLAIN[QUOTE] = PLAIN[BACKSLASH] = 0;
 
 /** One byte of a value becomes six at most, and a cookie stands in it twice. */
 const MOST_GROWTH = 12;
+/** URI and query, each with quotes and backslashes escaped. */
+const URI_GROWTH = 4;
 /** More than all fixed text, without addresses. */
 const EXTRA = 512;
 /** Contexts are built here and copied out; a larger buffer is not kept. */
@@ -51,7 +53,7 @@ export function jsonContext(asked: Asked): Uint8Array {
   const { head } = asked;
   const remote = piece(remoteOf(asked.client));
   const uploads = asked.uploads === null ? NULL : piece(asked.uploads);
-  const room = MOST_GROWTH * head.size + 2 * 2 * uriRoom(asked) + uploads.length + EXTRA;
+  const room = MOST_GROWTH * head.size + URI_GROWTH * uriRoom(asked) + uploads.length + EXTRA;
   const into = room <= scratch.length ? scratch : new Uint8Array(room);
   if (room <= KEPT) scratch = into;
   grouped.group(head);

@@ -162,8 +162,6 @@ class Handling {
       status,
       pid,
     });
-    // The front has cut the client already; it only wants to be told.
-    if (inside) exchange.cut();
   }
 
   /** The client's own fault. */

@@ -37,7 +37,8 @@ export function hostProblem({ head }: Asked): string | undefined {
 
 /** More bytes than putUri or putQuery write. */
 export function uriRoom({ head }: Asked): number {
-  return 3 * head.size + 32;
+  const [start, end] = authorityOf(head);
+  return end - start + 3 * (head.targetEnd - head.targetStart) + 32;
 }
 
 /** `http://host/path?query`. @returns the position after it */

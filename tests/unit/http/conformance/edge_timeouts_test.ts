@@ -114,6 +114,10 @@ Deno.test("http edge: a client that takes nothing is cut at the send limit, and 
     await pass(clock, 5000);
     return done;
   });
+  await until("nothing of it is held", async () => {
+    await pass(clock, 1000);
+    return proxy.front.connections === 0;
+  });
 });
 
 Deno.test("http edge: pooled connections are closed before the program would", async () => {

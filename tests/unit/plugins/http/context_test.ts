@@ -77,6 +77,18 @@ Deno.test("JSON: names are canonical, equal ones make one list, in order", () =>
   });
 });
 
+Deno.test("JSON: nothing of one head is left for the next", () => {
+  json(["GET / HTTP/1.1", "X-B: 1", "X-A: 1", "Host: h", "Cookie: a=b"]);
+  const context = json(["GET / HTTP/1.1", "X-A: 1", "X-A: 2", "Host: h"]);
+  assertEquals([context.headers, context.cookies], [{ "X-A": ["1", "2"] }, {}]);
+});
+
+Deno.test("JSON: a URI of quotes, as long as it may be", () => {
+  const target = `/${'"'.repeat(30_000)}?${"\\".repeat(30_000)}`;
+  const { uri, rawQuery } = json([`GET ${target} HTTP/1.1`, "Host: h"]);
+  assertEquals([uri === `http://h${target}`, rawQuery.length], [true, 30_000]);
+});
+
 Deno.test("JSON: what concerns the connection, or disguises itself, stays outside", () => {
   const context = json([
     "POST / HTTP/1.1",

@@ -101,6 +101,16 @@ Deno.test("a drain that is cut: 503 before an answer, the end of the connection 
   assertEquals(stage.events("request_failed"), []);
 });
 
+Deno.test("a drain that is cut reaches a client that does not read, too", async () => {
+  await using stage = await Stage.live();
+  using client = await stage.connect();
+  await client.request(...GET);
+  (await stage.pool.next()).reply(200, {}, new Uint8Array(50_000_000));
+  await client.head();
+  stage.intake.swap(undefined).cut();
+  await until("the connection is ended", () => stage.intake.snapshot().connections === 0);
+});
+
 Deno.test("a dropped generation is destroyed; survivors are named", async () => {
   await using stage = await Stage.live();
   const generation = await stage.build(withHttp());
@@ -170,6 +180,11 @@ Deno.test("live settings are taken on: by requests, by the pools, by the connect
   await client.request("POST / HTTP/1.1", "Host: h", "Content-Length: 4");
   await client.send("abcd");
   assertEquals((await client.message()).status, 413);
+  const few = withHttp(httpOf({ limits: { header_bytes: 1000, headers: 1 } }));
+  stage.intake.configure(few);
+  using other = await stage.connect();
+  await other.request(...GET, "X-Second: 1");
+  assertEquals((await other.message()).status, 431);
 });
 
 Deno.test("a Unix socket as address", async () => {
