@@ -15,6 +15,7 @@
 
 import { compare } from "../config/mod.ts";
 import type { Change, Config } from "../config/config.ts";
+import { configuredPools } from "../config/roadrunner/pools.ts";
 import { Exit, Failure, messageOf } from "../core/failure.ts";
 import { comparisons } from "../../plugins/registry.ts";
 import { deploy, type Deployed, type Order, type Tell } from "../release/deploy.ts";
@@ -147,12 +148,14 @@ function adoptConfig(
 ): void {
   const { fleet } = context;
   const before = fleet.intakes.map((intake) => intake.drainBudget());
+  const recounted = recountedPools(context.config, next);
   context.config = next;
   fleet.config = next;
   for (const { field, process } of changes) {
     const fields = [`processes.${process}`, `processes.${process}.replicas`];
     if (process !== undefined && fields.includes(field)) fleet.forgetCount(process);
   }
+  for (const pool of recounted) fleet.forgetCount(pool);
   rebind();
   for (const one of context.addresses()) one.configure(next);
   fleet.standing.update(next);
@@ -171,6 +174,16 @@ function adoptConfig(
     });
   }
   for (const message of next.warnings) context.emit("config_warning", { message });
+}
+
+/** Pools that are configured with another number of workers now, or no more. */
+function recountedPools(old: Config, next: Config): string[] {
+  const counts = new Map(
+    configuredPools(next).map(({ name, settings }) => [name, settings.num_workers]),
+  );
+  return configuredPools(old).filter(({ name, settings }) =>
+    counts.get(name) !== settings.num_workers
+  ).map(({ name }) => name);
 }
 
 /** Services and singletons whose own definition changed while the release stays. */
