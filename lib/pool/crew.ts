@@ -32,6 +32,8 @@ export interface CrewHome extends WorkerHome {
   unfilled(slot: Slot, error: unknown): void;
 }
 
+/** Reasons for a worker where there was none. */
+const ADDED: ReadonlySet<Reason> = new Set<Reason>(["start", "scale", "debug"]);
 /** Processes of a pool in debug mode at a time. */
 const FLEETING = 16;
 
@@ -257,6 +259,7 @@ export class Crew {
     ).finally(() => {
       this.#attempts.delete(work);
       this.tend();
+      this.#home.changed();
     });
     this.#attempts.add(work);
   }
@@ -293,17 +296,16 @@ export class Crew {
       wish.done?.resolve();
     }
     const { why } = attempt;
-    this.replaced[why] = (this.replaced[why] ?? 0) + 1;
+    if (!ADDED.has(why)) this.replaced[why] = (this.replaced[why] ?? 0) + 1;
     const { name: pool, release } = this.#spec;
     const { instance, pid, process: { upMs: ms } } = worker;
     this.#host.emit("worker_ready", { pool, release, worker: instance, pid, reason: why, ms });
     if (old !== undefined) {
       this.leavers.add(old);
-      old.leave(why === "reset" ? this.#home.settings.reset_timeout : Infinity);
+      old.leave();
     }
     worker.proven();
     slot.filled.resolve();
-    this.#home.changed();
   }
 
   #notHired(slot: Slot, attempt: Attempt, error: unknown): void {
@@ -323,7 +325,6 @@ export class Crew {
     }
     slot.filled.reject(error);
     this.#home.unfilled(slot, error);
-    this.#home.changed();
   }
 
   #freeIndex(): number {

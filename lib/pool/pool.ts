@@ -149,8 +149,9 @@ class Pool implements WorkerPool {
 
   async reset(signal: AbortSignal): Promise<number> {
     this.#mustRun("reset");
-    const started = () => roll(this.#crew, this.clock.now());
-    this.#rolling ??= started().finally(() => this.#rolling = undefined);
+    const { reset_timeout } = this.settings;
+    this.#rolling ??= roll(this.#crew, this.clock.now(), reset_timeout)
+      .finally(() => this.#rolling = undefined);
     return await abortable(this.#rolling, signal);
   }
 

@@ -7,8 +7,13 @@
 
 import type { Crew } from "./crew.ts";
 
-/** Replaces all. @returns how many @throws Failure */
-export async function roll(crew: Crew, now: number): Promise<number> {
+/**
+ * Replaces all, and waits for the answers of those replaced, `patience` milliseconds at most.
+ *
+ * @returns how many
+ * @throws Failure
+ */
+export async function roll(crew: Crew, now: number, patience: number): Promise<number> {
   const old = [...crew.workers()];
   // Whoever asks for it has usually mended something: no old failure holds it up.
   crew.pace.forgive();
@@ -23,6 +28,7 @@ export async function roll(crew: Crew, now: number): Promise<number> {
     for (const slot of crew.slots) if (slot.wish?.why === "reset") slot.wish = undefined;
     throw error;
   }
+  for (const worker of old) worker.leave(patience);
   await Promise.all(old.map((worker) => worker.ending));
   return replaced.length;
 }

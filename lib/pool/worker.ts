@@ -4,6 +4,10 @@
  * The rules are a table (worker_life.ts, pure); this file turns frames, exits and deadlines into its
  * events, and its effects into deeds.
  *
+ * Frames have no numbers, so a worker that answered twice would answer the next request with what is
+ * somebody else's. Therefore every request goes out behind the question who the worker is, in one
+ * write: what comes before the reply to that was said before the request was read.
+ *
  * Invariants: one exchange or self-probe at a time; whatever is not an answer to it ends the worker,
  * for the next answer could be somebody else's; after its end has begun nothing it says counts; it is
  * read at all times, but for an answer whose taker is slower than the worker; no timer of its own: its
@@ -15,6 +19,7 @@ import { formatDuration } from "../core/duration.ts";
 import { Bit, Flag } from "../goridge/codes.ts";
 import { askPid, PONG, STOP, STREAM_STOP } from "../goridge/control.ts";
 import { request as frameOf, type Split, split } from "../goridge/exchange.ts";
+import { encode } from "../goridge/frame.ts";
 import { textOf } from "../goridge/printed.ts";
 import { type Frame, FrameBroken, type Relay } from "../goridge/relay.ts";
 import type { ProcRow } from "../os/system.ts";
@@ -40,6 +45,9 @@ import {
   type PoolSpec,
   type WorkerSnapshot,
 } from "./types.ts";
+
+/** The question that goes out in front of every request. */
+const WHO = encode(askPid(Deno.pid));
 
 /** See the file's comment. */
 export class Worker implements Listener {
@@ -68,6 +76,8 @@ export class Worker implements Listener {
   #life: Life = BORN;
   #exchange: Exchange | undefined;
   #probing = false;
+  /** It was asked who it is and has not replied: nothing it says is an answer yet. */
+  #asked = false;
   /** The request is on its way to the worker. */
   #sending = false;
   /** The last frame of the answer came before the request was written whole. */
@@ -138,13 +148,15 @@ export class Worker implements Listener {
     if (!warming && ++this.jobs >= this.#most) this.#home.lastJob(this);
     this.#patience.asked(now);
     this.#sending = true;
-    this.#relay.send(frameOf(request.flags, request.context, request.body)).then(this.#sent);
+    this.#asked = true;
+    const frame = frameOf(request.flags, request.context, request.body);
+    this.#relay.send({ ...frame, lead: WHO }).then(this.#sent);
   }
 
   /** Asks an idle worker whether it still listens. */
   probe(): void {
     this.#take({ type: "take" });
-    this.#probing = true;
+    this.#probing = this.#asked = true;
     this.#since = this.#clock.now();
     this.#patience.probed(this.#since);
     this.#relay.send(askPid(Deno.pid));
@@ -249,11 +261,13 @@ export class Worker implements Listener {
   #received(frame: Frame): void {
     const exchange = this.#exchange;
     const control = (frame.flags & Flag.control) !== 0;
-    if (control && this.#probing) {
+    if (control && this.#asked) {
+      this.#asked = false;
+      if (!this.#probing) return;
       this.#probing = false;
       return this.#free();
     }
-    if (exchange === undefined || this.#early || control) {
+    if (exchange === undefined || this.#asked || this.#early || control) {
       const text = textOf(frame.payload);
       return this.#fail(
         "broken",

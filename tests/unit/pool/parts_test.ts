@@ -1,13 +1,16 @@
 /** The pure parts of a pool: pace, scaling, limits, waiting, exchanges. */
 
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { Alarm } from "../../../lib/pool/alarm.ts";
+import { Call, unsendable } from "../../../lib/pool/call.ts";
 import { Exchange } from "../../../lib/pool/exchange.ts";
+import { HandOut } from "../../../lib/pool/hand_out.ts";
 import { jobsLimit, markFor, Meter } from "../../../lib/pool/limits.ts";
 import { Pace } from "../../../lib/pool/pace.ts";
 import { Scaler } from "../../../lib/pool/scale.ts";
 import { TurnedAway } from "../../../lib/pool/turned_away.ts";
 import { type Answer, PoolError } from "../../../lib/pool/types.ts";
+import type { Worker } from "../../../lib/pool/worker.ts";
 import type { ProcRow } from "../../../lib/os/system.ts";
 import { ManualClock } from "../../kit/manual_clock.ts";
 
@@ -188,4 +191,68 @@ Deno.test("a cancelled exchange drops what comes until the end", async () => {
   assertEquals(one.pause, undefined);
   one.fail(new PoolError("died", "gone"));
   assertEquals(await taken().next(), undefined);
+});
+
+// Accounts.
+
+/** As much of a worker as handing out looks at. */
+function fakeWorker(): Worker & { free: boolean; busy: boolean; asked: string[] } {
+  const worker = {
+    free: true,
+    busy: false,
+    asked: [] as string[],
+    exec: ({ what }: { what: string }) => {
+      worker.asked.push(what);
+      worker.free = false;
+      worker.busy = true;
+    },
+  };
+  return worker as never;
+}
+
+Deno.test("accounts that do not agree are told and put right", () => {
+  const handOut = new HandOut(new ManualClock());
+  const [one, two] = [fakeWorker(), fakeWorker()];
+  const home = { left: () => {}, again: () => false, refused: () => {} };
+  const call = (what: string) => {
+    return new Call({ flags: 0, context: new Uint8Array(1), body: [], what }, home, 0, 1);
+  };
+  handOut.offer(one);
+  assertEquals(handOut.verify([one]), undefined);
+  // One that is free was forgotten while somebody waits, another one is thought to be busy.
+  handOut.serve(call("a"));
+  handOut.serve(call("b"));
+  one.busy = false;
+  assertEquals(
+    handOut.verify([two]),
+    "1 free, 0 handed out as idle, 1 as busy, 1 requests waiting",
+  );
+  assertEquals([one.asked, two.asked], [["a"], ["b"]]);
+  assertEquals([handOut.busy, handOut.idle, handOut.queue.size], [1, 0, 0]);
+  assertEquals(handOut.verify([]), undefined);
+});
+
+Deno.test("what a worker gave back goes first", () => {
+  const handOut = new HandOut(new ManualClock());
+  const home = { left: () => {}, again: () => false, refused: () => {} };
+  const call = (what: string) => {
+    return new Call({ flags: 0, context: new Uint8Array(1), body: [], what }, home, 0, 1);
+  };
+  handOut.serve(call("a"));
+  handOut.serve(call("b"), true);
+  const worker = fakeWorker();
+  handOut.offer(worker);
+  assertEquals(worker.asked, ["b"]);
+});
+
+Deno.test("what no frame can hold is not sent", () => {
+  const request = (size: number) => ({
+    flags: 0,
+    context: new Uint8Array(0),
+    body: [{ length: size } as Uint8Array],
+    what: "x",
+  });
+  assertMatch(unsendable(request(0))!, /context or a body/);
+  assertEquals(unsendable(request(2 ** 30)), undefined);
+  assertMatch(unsendable(request(2 ** 30 + 1))!, /more than a frame may hold/);
 });
