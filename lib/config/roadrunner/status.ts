@@ -27,9 +27,12 @@ const schema = section("Health of the daemon by HTTP, on an address of its own (
     min: 400,
     max: 599,
   }).optional(),
-  check_timeout: seconds("Longest time for a check: seconds, or a duration.", {
-    default: STATUS.check_timeout,
-  }).optional(),
+  check_timeout: seconds(
+    "Longest time for a check: seconds, or a duration. Checks here answer at once.",
+    {
+      default: STATUS.check_timeout,
+    },
+  ).optional(),
 });
 
 /** The section `status`. */
