@@ -70,7 +70,7 @@ export class HttpIntake implements Intake<Generation> {
     return this.#sides.flatMap(({ address }) => address.front ?? []);
   }
 
-  /** @throws Failure naming the address and what is in the way, or the user that does not exist */
+  /** @throws Failure as rebind() */
   start(): Promise<void> {
     const { config, system, clock, emit } = this.#host;
     this.#bind(undefined, config)?.commit();
@@ -83,7 +83,7 @@ export class HttpIntake implements Intake<Generation> {
     return Promise.resolve();
   }
 
-  /** @throws Failure when an address cannot be bound, or the workers' user does not exist */
+  /** @throws Failure when an address cannot be bound, or something that `next` names is missing */
   rebind(next: Config): Rebinding | undefined {
     return this.#bind(this.#served?.http, next);
   }
@@ -181,7 +181,7 @@ export class HttpIntake implements Intake<Generation> {
     return { commit: () => done.forEach((one) => one.commit()), undo };
   }
 
-  /** @throws Failure when the workers' user does not exist */
+  /** @throws Failure when the workers' user does not exist, or a middleware cannot work */
   #serve(config: Config): Served | undefined {
     const http = httpOf(config);
     if (http === undefined) return undefined;
@@ -206,6 +206,7 @@ export class HttpIntake implements Intake<Generation> {
       return outer(exchange);
     };
   }
+
   /** Outside of everything, but with the client's address as the middleware knows it. */
   #logged(http: HttpConfig, next: Handler): Handler {
     const logged = accessLog(next, this.#host);
