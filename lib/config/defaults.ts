@@ -128,6 +128,18 @@ export const HTTP = {
   limits: { header_bytes: 64 * KIB, headers: 200 },
 } as const;
 
+/** `tcp`, and each of its servers. */
+export const TCP = {
+  delimiter: "\r\n",
+  /** What 0 means, too. */
+  read_buf_size: KIB * KIB,
+  /** Ours, from here on. */
+  drain_timeout: 60 * SECOND,
+  idle_timeout: 0,
+  send_timeout: 60 * SECOND,
+  max_connections: 0,
+} as const;
+
 /** `rpc`. */
 export const RPC = { listen: "tcp://127.0.0.1:6001" } as const;
 

@@ -51,7 +51,6 @@ export const WORKER_SECTIONS: readonly string[] = ["http", "tcp", "jobs"];
 
 /** Without them something that clients of the application use is missing. */
 const MISSED_BY_CLIENTS = [
-  "tcp",
   "jobs",
   "kv",
   "lock",

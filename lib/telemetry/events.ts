@@ -112,6 +112,7 @@ export interface Events {
   };
   upload_failed: { directory: string; error: string };
   upload_left: { path: string; error: string };
+  tcp_connections_cut: { server: string; reason: string; client: string; connections: number };
   uploads_swept: { directory: string; files: number };
   upstreams_down: { release: string; hold_ms: number };
   upstreams_back: { release: string; after_ms: number };
@@ -197,6 +198,7 @@ const LEVELS: Partial<Record<EventName, Level>> = {
   request_failed: "warn",
   upload_failed: "warn",
   upload_left: "warn",
+  tcp_connections_cut: "warn",
   upstreams_down: "error",
   worker_ready: "debug",
   worker_start_failed: "error",

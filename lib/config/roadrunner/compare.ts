@@ -1,5 +1,5 @@
 /**
- * How changes of RoadRunner's smaller sections take effect.
+ * How changes of RoadRunner's sections take effect, as far as several have it in common.
  *
  * Invariant: as in ../compare.ts: no difference is passed over.
  */
@@ -17,4 +17,15 @@ export function compareAddressed(name: string, old: unknown, next: unknown): Cha
     (field) => field === name || field === address ? "listener" : "live",
     (field) => field === address,
   );
+}
+
+/** What workers are started from, or never change in. */
+const OF_NEW_WORKERS = ["command", "num_workers", "debug", "warmup"];
+
+/** Whether a field below `pool` (`http.pool`) needs new workers; its other limits apply live. */
+export function needsNewWorkers(pool: string, field: string): boolean {
+  return OF_NEW_WORKERS.some((key) => {
+    const one = `${pool}.${key}`;
+    return field === one || field.startsWith(`${one}.`);
+  });
 }

@@ -73,16 +73,31 @@ export function seconds(description: string, facts: { default: number; max?: num
   return read("duration or number of seconds", reader, description, more);
 }
 
-/** A number of megabytes (1024 × 1024), as RoadRunner documents it, or a size; bytes afterwards. */
-export function megabytes(description: string, facts: { default: number; example: string }) {
+/**
+ * A number of megabytes (1024 × 1024), as RoadRunner documents it, or a size; bytes afterwards.
+ * `default`, `max`: bytes.
+ */
+export function megabytes(
+  description: string,
+  { max, ...facts }: Omit<KeyFacts, "default"> & {
+    default?: number;
+    max?: number;
+    example: string;
+  },
+) {
   const reader = (value: string): number | Refusal => {
-    if (!/^\d+$/.test(value.trim())) return parseSize(value) ?? noSize(value);
-    const bytes = Number(value) * MIB;
-    if (Number.isSafeInteger(bytes)) return bytes;
-    return new Refusal(`is too large, got ${value}`, `write e.g. ${facts.example}`);
+    const bytes = /^\d+$/.test(value.trim()) ? Number(value) * MIB : parseSize(value);
+    if (bytes === undefined) return noSize(value);
+    if (bytes <= (max ?? Number.MAX_SAFE_INTEGER)) return bytes;
+    const what = max === undefined ? "is too large" : `must be at most ${plainSize(max)}`;
+    return new Refusal(`${what}, got ${value}`, `write e.g. ${facts.example}`);
   };
-  const preset = facts.default === 0 ? "0" : formatSize(facts.default).replace(/\.0 | /, "");
+  const preset = facts.default === 0 ? "0" : facts.default && plainSize(facts.default);
   return read("size or number of megabytes", reader, description, { ...facts, default: preset });
+}
+
+function plainSize(bytes: number): string {
+  return formatSize(bytes).replace(/\.0 | /, "");
 }
 
 /** A list of texts. */
@@ -119,6 +134,14 @@ function fieldValue(value: string): string | Refusal {
   if (!/[\x00-\x08\x0a-\x1f\x7f]/.test(value)) return value;
   const what = `must be one line without control characters, got ${JSON.stringify(value)}`;
   return new Refusal(what, "remove them");
+}
+
+/** Where something listens: host:port, or `unix://path`. */
+export function readListen(
+  text: string,
+): { host: string; port: number } | { path: string } | Refusal {
+  const path = /^unix:\/\/(.+)$/.exec(text)?.[1];
+  return path === undefined ? readAddress(text) : { path };
 }
 
 /** Where something listens as PHP has to write it: `tcp://host:port` or `unix://path`. */

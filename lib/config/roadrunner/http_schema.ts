@@ -21,7 +21,16 @@ import {
   size,
   text,
 } from "../schema/fields.ts";
-import { extensions, fields, megabytes, noEffect, notYet, textOrEmpty, texts } from "./fields.ts";
+import {
+  extensions,
+  fields,
+  megabytes,
+  noEffect,
+  notYet,
+  readListen,
+  textOrEmpty,
+  texts,
+} from "./fields.ts";
 import type { MiddlewareName } from "./http.ts";
 import { httpPoolSchema } from "./pool.ts";
 
@@ -42,12 +51,6 @@ function readMiddleware(value: string): MiddlewareName | Refusal {
   const list = MIDDLEWARE.join(", ");
   const fix = near === undefined ? `remove it; there are: ${list}` : `write ${near}`;
   return new Refusal(`is no middleware of this version, got ${JSON.stringify(value)}`, fix);
-}
-
-/** Where the plain listener stands: host:port, or a Unix socket. */
-function readListen(value: string): { host: string; port: number } | { path: string } | Refusal {
-  const path = /^unix:\/\/(.+)$/.exec(value)?.[1];
-  return path === undefined ? readAddress(value) : { path };
 }
 
 const middleware = described(

@@ -4,13 +4,13 @@
  * Invariant: nothing of the disk is read but whether what is named exists.
  */
 
-import { dirname } from "@std/path";
 import type { Config } from "../config.ts";
 import { HTTP } from "../defaults.ts";
 import type { SectionPlace, SectionProblem, SectionSchema } from "../sections.ts";
 import { httpSchema, type HttpValues } from "./http_schema.ts";
 import type { HttpConfig } from "./http.ts";
 import { completePool } from "./pool.ts";
+import { notThere } from "./there.ts";
 
 /** The section `http`. Its comparison is the plugin's. */
 export const httpSection: SectionSchema = {
@@ -133,20 +133,6 @@ function withoutMiddleware({ middleware, headers, ...http }: HttpConfig): Sectio
       message: `http.${key} has no effect: http.middleware does not name ${name}`,
       fix: `add ${name} to http.middleware, or remove ${key}`,
     }));
-}
-
-/** Why a path is not what it should be; undefined: it is. */
-function notThere(path: string, kind: "file" | "directory"): string | undefined {
-  try {
-    const { isFile, isDirectory } = Deno.statSync(path);
-    if (kind === "file" ? isFile : isDirectory) return undefined;
-    return `${JSON.stringify(path)} is no ${kind}`;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) {
-      return `there is no ${kind} ${JSON.stringify(path)}`;
-    }
-    return `${JSON.stringify(path)} cannot be looked at from ${dirname(path)}`;
-  }
 }
 
 function isWithin(path: string, dir: string): boolean {

@@ -14,7 +14,8 @@ export { rpcSection } from "./rpc.ts";
 export { serverSection } from "./server.ts";
 export { serviceSection } from "./service.ts";
 export { statusSection } from "./status.ts";
-export { httpOf, logsOf, metricsOf, rpcOf, serverOf, statusOf } from "./of.ts";
+export { tcpSection } from "./tcp.ts";
+export { httpOf, logsOf, metricsOf, rpcOf, serverOf, statusOf, tcpOf } from "./of.ts";
 
 /** The sections that no plugin reads. */
 export const coreSections: readonly (readonly [string, SectionSchema])[] = [

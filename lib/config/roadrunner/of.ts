@@ -12,6 +12,7 @@ import type { MetricsConfig } from "./metrics.ts";
 import type { RpcConfig } from "./rpc.ts";
 import type { ServerConfig } from "./server.ts";
 import type { StatusConfig } from "./status.ts";
+import type { TcpConfig } from "./tcp.ts";
 
 /** `server`; its defaults when it is not written, because every pool may have its own command. */
 export function serverOf(config: Config): ServerConfig {
@@ -21,6 +22,11 @@ export function serverOf(config: Config): ServerConfig {
 /** `http` */
 export function httpOf(config: Config): HttpConfig | undefined {
   return config.sections.http as HttpConfig | undefined;
+}
+
+/** `tcp` */
+export function tcpOf(config: Config): TcpConfig | undefined {
+  return config.sections.tcp as TcpConfig | undefined;
 }
 
 /** `rpc` */

@@ -8,7 +8,7 @@
 import type { Config } from "../config.ts";
 import { error, type Problem } from "../problem.ts";
 import { partsOfDsn } from "../roadrunner/fields.ts";
-import { httpOf, metricsOf, rpcOf, serverOf, statusOf } from "../roadrunner/of.ts";
+import { httpOf, metricsOf, rpcOf, serverOf, statusOf, tcpOf } from "../roadrunner/of.ts";
 import { configuredPools } from "../roadrunner/pools.ts";
 import { dotted, find, type Path } from "../tree.ts";
 import { isBroken, type RuleContext } from "./context.ts";
@@ -61,6 +61,9 @@ function listeners(context: RuleContext): Listener[] {
     [["proxy", "address"], config.proxy?.address],
     [["http", "address"], http?.address],
     [["http", "ssl", "address"], http?.ssl?.address],
+    ...Object.entries(tcpOf(config)?.servers ?? {}).map((
+      [name, { addr }],
+    ): [Path, Listener["at"]] => [["tcp", "servers", name, "addr"], addr]),
     [["rpc", "listen"], rpc && partsOfDsn(rpc.listen)],
     [["server", "relay"], relay === "pipes" ? undefined : partsOfDsn(relay)],
     [["status", "address"], statusOf(config)?.address],

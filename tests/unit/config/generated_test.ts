@@ -63,6 +63,7 @@ http:
   static: {}
   ssl: { cert: supervisor.yaml, key: supervisor.yaml }
   middleware: [static, headers]
+tcp: { servers: { a: { addr: 127.0.0.1:7 } }, pool: { dynamic_allocator: {} } }
 rpc:
 status: { address: 127.0.0.1:1 }
 metrics: { collect: { a: { type: counter } } }
@@ -89,7 +90,8 @@ function checkDefaults(node: KeySchema, value: unknown, path: string, dir?: stri
     checked += checkDefaults(next, below, `${path}.${key}`, dir);
   }
   if (typeof node.additionalProperties === "object") {
-    const named = path === "metrics.collect" ? (value as Record<string, unknown>).a : value;
+    const isNamed = path === "metrics.collect" || path === "tcp.servers";
+    const named = isNamed ? (value as Record<string, unknown>).a : value;
     checked += checkDefaults(node.additionalProperties, named, path, dir);
   }
   const told = node.default_value;
