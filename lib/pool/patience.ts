@@ -13,20 +13,34 @@
  * Invariant: it only keeps moments; whoever owns it looks. Times are clock milliseconds.
  */
 
-import type { PoolSettings } from "./types.ts";
+import { formatDuration } from "../core/duration.ts";
+import type { Departure } from "./home.ts";
+import type { PoolErrorKind, PoolSettings } from "./types.ts";
 
 /** How long an idle worker may take to answer a self-probe. */
 const PROBE_LIMIT = 10_000;
 
 /** What a worker takes too long with. */
-export type Overdue = keyof typeof VERDICTS | "answer" | "leave";
+export type Overdue = "send" | "answer" | "cancel" | "probe" | "leave";
 
-/** What is said of a worker that took too long; not of one that answers slowly. */
-export const VERDICTS = {
-  send: ["deaf", "died", "the worker stopped reading: the request was not taken"],
-  cancel: ["stream", "broken", "the worker did not end a cancelled stream"],
-  probe: ["deaf", "died", "the worker no longer answers: the self-probe failed"],
-} as const;
+/** What becomes of who took too long. */
+export interface Verdict {
+  departure: Departure;
+  kind: PoolErrorKind;
+  message: string;
+}
+
+const VERDICTS: Readonly<Record<Overdue, Verdict>> = {
+  send: verdict("deaf", "died", "stopped reading: the request was not taken"),
+  answer: verdict("exec_ttl", "timeout", "did not answer within exec_ttl"),
+  cancel: verdict("stream", "broken", "did not end a cancelled stream"),
+  probe: verdict("deaf", "died", "no longer answers: the self-probe failed"),
+  leave: verdict("exec_ttl", "timeout", "was replaced, and did not answer in time"),
+};
+
+function verdict(departure: Departure, kind: PoolErrorKind, what: string): Verdict {
+  return { departure, kind, message: `the worker ${what}` };
+}
 
 /** See the file's comment. */
 export class Patience {
@@ -105,6 +119,14 @@ export class Patience {
     if (now < this.#until) return undefined;
     this.#until = Infinity;
     return this.#with;
+  }
+
+  /** What is to be said of it. */
+  verdict(overdue: Overdue): Verdict {
+    const verdict = VERDICTS[overdue];
+    if (overdue !== "answer") return verdict;
+    const limit = formatDuration(this.#settings().supervisor.exec_ttl);
+    return { ...verdict, message: `${verdict.message} (${limit})` };
   }
 
   #set(what: "send" | "answer" | "cancel" | "probe", until: number): void {

@@ -15,7 +15,6 @@
  */
 
 import { type Clock, stamp } from "../core/clock.ts";
-import { formatDuration } from "../core/duration.ts";
 import { Bit, Flag } from "../goridge/codes.ts";
 import { askPid, PONG, STOP, STREAM_STOP } from "../goridge/control.ts";
 import { request as frameOf, type Split, split } from "../goridge/exchange.ts";
@@ -26,7 +25,7 @@ import type { ProcRow } from "../os/system.ts";
 import { type Asker, Exchange, isStop, type Listener } from "./exchange.ts";
 import type { Departure, WorkerHome } from "./home.ts";
 import { jobsLimit, markFor, Meter } from "./limits.ts";
-import { Patience, VERDICTS } from "./patience.ts";
+import { Patience } from "./patience.ts";
 import {
   BORN,
   isBusy,
@@ -147,8 +146,7 @@ export class Worker implements Listener {
     const warming = this.#life.state === "inactive";
     if (!warming && ++this.jobs >= this.#most) this.#home.lastJob(this);
     this.#patience.asked(now);
-    this.#sending = true;
-    this.#asked = true;
+    this.#sending = this.#asked = true;
     const frame = frameOf(request.flags, request.context, request.body);
     this.#relay.send({ ...frame, lead: WHO }).then(this.#sent);
   }
@@ -196,28 +194,15 @@ export class Worker implements Listener {
   look(now: number): void {
     const overdue = this.#patience.look(now);
     if (overdue === undefined) return;
-    switch (overdue) {
-      case "answer": {
-        const limit = formatDuration(this.#home.settings.supervisor.exec_ttl);
-        const message = `the worker did not answer within exec_ttl (${limit})`;
-        this.#tell("exec_ttl", message);
-        this.#refuse(new PoolError("timeout", message, this.pid));
-        return this.#take({ type: "overdue" });
-      }
-      case "leave":
-        return this.destroy("timeout", "the worker was replaced, and did not answer in time");
-      default: {
-        const [departure, kind, message] = VERDICTS[overdue];
-        return this.#fail(departure, kind, message);
-      }
-    }
+    const { departure, kind, message } = this.#patience.verdict(overdue);
+    if (overdue === "leave") return this.destroy(kind, message);
+    this.#fail(departure, kind, message, overdue === "answer" ? "overdue" : "fail");
   }
 
   /** What it is and does; `row`: as the process table has it now. */
   snapshot(of: PoolSpec, row: ProcRow | undefined): WorkerSnapshot {
     const now = this.#clock.now();
     const doing = this.#probing ? "self-probe" : this.#exchange?.request.what;
-    const { startedAt, startedWall } = this.process;
     const usage = this.#meter.read(row, now);
     return {
       id: this.instance,
@@ -228,8 +213,8 @@ export class Worker implements Listener {
       state: this.#life.state,
       status: STATUS[this.#life.state],
       jobs: this.jobs,
-      created_at: stamp(startedWall),
-      age_ms: Math.round(now - startedAt),
+      created_at: stamp(this.process.startedWall),
+      age_ms: Math.round(now - this.process.startedAt),
       memory_bytes: usage.rss_bytes,
       cpu_percent: usage.cpu_percent,
       doing: doing ?? null,
@@ -268,12 +253,8 @@ export class Worker implements Listener {
       return this.#free();
     }
     if (exchange === undefined || this.#asked || this.#early || control) {
-      const text = textOf(frame.payload);
-      return this.#fail(
-        "broken",
-        "broken",
-        `the worker sent a frame that nobody asked for: "${text}"`,
-      );
+      const said = `the worker sent a frame that nobody asked for: "${textOf(frame.payload)}"`;
+      return this.#fail("broken", "broken", said);
     }
     if ((frame.bits & Bit.ping) !== 0) this.#relay.send(PONG);
     if ((frame.flags & Flag.error) !== 0) return this.#softError(exchange, frame);
@@ -360,11 +341,16 @@ export class Worker implements Listener {
     this.#fail("died", "died", `the worker ${why}${where}`);
   }
 
-  #fail(departure: Departure, kind: PoolErrorKind, message: string): void {
+  #fail(
+    departure: Departure,
+    kind: PoolErrorKind,
+    message: string,
+    type: "fail" | "overdue" = "fail",
+  ): void {
     if (this.#life.ending) return;
     this.#tell(departure, message);
     this.#refuse(new PoolError(kind, message, this.pid));
-    this.#take({ type: "fail" });
+    this.#take({ type });
   }
 
   #tell(departure: Departure, error: string): void {

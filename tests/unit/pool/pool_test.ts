@@ -154,6 +154,16 @@ Deno.test("a stream that is cancelled is told so, and the worker goes on", async
   assertEquals(await soon("the next", told(pool, "pid")), pid);
 });
 
+Deno.test("a stream that is cancelled before its first part ends like any other", async () => {
+  await using bench = new Bench();
+  const pool = await bench.pool({ num_workers: 1 });
+  const pid = await told(pool, "pid");
+  const call = ask(pool, "stream 1000000000");
+  call.cancel();
+  await assertRejects(() => call.answer, PoolError, "cancelled");
+  assertEquals(await soon("the next", told(pool, "pid")), pid);
+});
+
 Deno.test("a taker that is slow holds the worker up, not memory, and not exec_ttl", async () => {
   await using bench = new Bench();
   const pool = await bench.pool({ num_workers: 1, supervisor: { exec_ttl: 300 } });
