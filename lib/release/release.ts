@@ -203,9 +203,10 @@ export class Release implements ReleaseContext {
     return stopFailure(`release "${this.release_id}" is not wholly stopped`, reports);
   }
 
-  /** Forgets stopped copies, so that prepare() can make new ones. */
+  /** Forgets stopped copies and pools, so that prepare() can make new ones. */
   clear(): void {
     this.#slots.clear();
+    this.pools = [];
   }
 
   /** A new copy beside the others, not yet started (scale, rolling restart). @throws Failure */
