@@ -27,10 +27,12 @@ export interface WorkerPool {
   /**
    * Rolls: every worker is replaced, new ready before old goes, at most `max_surge` more than the
    * target at a time. A second caller joins the roll that is on. Busy workers finish first.
+   * @param rested called when those who were not busy at its beginning are replaced: whoever asks from
+   *   inside a request must not wait for more, or it waits for itself
    * @returns how many were replaced
    * @throws Failure when a successor does not come up; the workers not yet replaced stay
    */
-  reset(signal: AbortSignal): Promise<number>;
+  reset(signal: AbortSignal, rested?: () => void): Promise<number>;
 
   /** Another number of workers: grows proven, shrinks idle ones first. @throws Failure */
   resize(count: number, signal: AbortSignal): Promise<void>;

@@ -62,6 +62,7 @@ export async function hire(order: Order): Promise<Worker> {
   } catch (error) {
     const { exit, upMs } = process;
     started.giveUp();
+    // Its last words are complete when nothing of it is left.
     await killGroup(host.system, process.id, process.child.exited);
     const failure = signal.aborted
       ? signal.reason

@@ -26,7 +26,7 @@ import { Crew } from "./crew.ts";
 import { HandOut } from "./hand_out.ts";
 import { Health } from "./health.ts";
 import type { Departure } from "./home.ts";
-import { roll } from "./roll.ts";
+import { type Roll, roll } from "./roll.ts";
 import { TurnedAway } from "./turned_away.ts";
 import {
   type PoolCall,
@@ -72,7 +72,7 @@ class Pool implements WorkerPool {
   #requests = 0;
   #errors = 0;
   #ticker: Timer | undefined;
-  #rolling: Promise<number> | undefined;
+  #rolling: Roll | undefined;
   #destroyed: Promise<number[]> | undefined;
 
   constructor(spec: PoolSpec, host: PoolHost) {
@@ -147,12 +147,16 @@ class Pool implements WorkerPool {
     return call;
   }
 
-  async reset(signal: AbortSignal): Promise<number> {
+  async reset(signal: AbortSignal, rested?: () => void): Promise<number> {
     this.#mustRun("reset");
-    const { reset_timeout } = this.settings;
-    this.#rolling ??= roll(this.#crew, this.clock.now(), reset_timeout)
-      .finally(() => this.#rolling = undefined);
-    return await abortable(this.#rolling, signal);
+    const rolling = this.#rolling ??= this.#roll();
+    rolling.rested.then(rested);
+    return await abortable(rolling.done, signal);
+  }
+
+  #roll(): Roll {
+    const { rested, done } = roll(this.#crew, this.clock.now(), this.settings.reset_timeout);
+    return { rested, done: done.finally(() => this.#rolling = undefined) };
   }
 
   async resize(count: number, signal: AbortSignal): Promise<void> {

@@ -1,34 +1,73 @@
 /**
  * A reset: every worker is replaced, new before old.
  *
+ * | who … when it begins | is replaced                                                         |
+ * | -------------------- | ------------------------------------------------------------------- |
+ * | rests, or is missing | first: these wait for nobody                                        |
+ * | is busy              | then: one of them may be waiting for this very reset                |
+ *
  * Invariants: who came after it began is not replaced again; a second caller joins the one that is on;
- * the first successor that does not come up ends it, and who has not been replaced stays.
+ * the first successor that does not come up ends it, and who has not been replaced stays; nobody who was
+ * replaced holds it up for longer than `patience`.
  */
 
 import type { Crew } from "./crew.ts";
+import type { Slot } from "./slot.ts";
+import type { Worker } from "./worker.ts";
 
-/**
- * Replaces all, and waits for the answers of those replaced, `patience` milliseconds at most.
- *
- * @returns how many
- * @throws Failure
- */
-export async function roll(crew: Crew, now: number, patience: number): Promise<number> {
+/** A reset that is on. */
+export interface Roll {
+  /** Those who rested are replaced, or it has ended. Never rejects. */
+  readonly rested: Promise<void>;
+  /** How many were replaced, when the answers of all of them are out. @throws Failure */
+  readonly done: Promise<number>;
+}
+
+/** Replaces all; `patience`: milliseconds that each of them may answer on. */
+export function roll(crew: Crew, now: number, patience: number): Roll {
+  const rested = Promise.withResolvers<void>();
+  const done = replaceAll(crew, now, patience, rested.resolve).finally(rested.resolve);
+  return { rested: rested.promise, done };
+}
+
+async function replaceAll(
+  crew: Crew,
+  now: number,
+  patience: number,
+  rested: () => void,
+): Promise<number> {
   const old = [...crew.workers()];
-  // Whoever asks for it has usually mended something: no old failure holds it up.
-  crew.pace.forgive();
-  const replaced = crew.slots.map((slot) => {
+  const places = crew.slots.map((slot) => ({ slot, worker: slot.worker }));
+  const busy = places.filter(({ worker }) => worker?.busy);
+  const free = places.filter((place) => !busy.includes(place));
+  const hurried = new Set<Worker>();
+  // Who answers on counts as one too many: nobody may be started in another's stead meanwhile.
+  const hurry = () => {
+    for (const worker of crew.leavers) {
+      if (hurried.has(worker)) continue;
+      hurried.add(worker);
+      worker.leave(patience);
+    }
+  };
+  const replace = async ({ slot, worker }: { slot: Slot; worker: Worker | undefined }) => {
+    if (!crew.slots.includes(slot)) return;
+    if (slot.worker !== undefined && slot.worker !== worker) return;
     const done = Promise.withResolvers<void>();
     crew.wish(slot, { why: "reset", since: now, done });
-    return done.promise;
-  });
+    await done.promise;
+    hurry();
+  };
+  // Whoever asks for it has usually mended something: no old failure holds it up.
+  crew.pace.forgive();
+  hurry();
   try {
-    await Promise.all(replaced);
+    await Promise.all(free.map(replace));
+    rested();
+    await Promise.all(busy.map(replace));
   } catch (error) {
     for (const slot of crew.slots) if (slot.wish?.why === "reset") slot.wish = undefined;
     throw error;
   }
-  for (const worker of old) worker.leave(patience);
   await Promise.all(old.map((worker) => worker.ending));
-  return replaced.length;
+  return places.length;
 }

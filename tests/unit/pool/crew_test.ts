@@ -113,3 +113,24 @@ Deno.test("a request that a worker gives back while the pool ends is refused", a
   await world.clock.advance(100_000);
   assertEquals(await gone, []);
 });
+
+Deno.test("an answer that is seen before the end of the write: nobody is next before that", async () => {
+  const world = new World();
+  const pool = await started(world, 1);
+  const [relay] = world.relays;
+  const written = Promise.withResolvers<void>();
+  relay.slow = written.promise;
+  const first = ask(pool, "x").answer;
+  const second = ask(pool, "y").answer;
+  relay.answer("", false);
+  await world.clock.advance(10);
+  await first;
+  assertEquals([relay.asked.length, pool.snapshot().queue], [0, 1]);
+  written.resolve();
+  await world.clock.advance(10);
+  assertEquals([relay.asked.length, pool.snapshot().queue], [1, 0]);
+  relay.answer("", false);
+  await world.clock.advance(10);
+  await second;
+  await ended(world, pool);
+});

@@ -19,6 +19,8 @@ export class FakeRelay implements Relay {
   readonly asked: OutFrame[] = [];
   deaf = false;
   closed = false;
+  /** What is sent is not out before this. */
+  slow: Promise<void> | undefined;
   /** The last answer was no last part. */
   streaming = false;
   readonly #frames: (Frame | FrameBroken | undefined)[] = [];
@@ -37,6 +39,7 @@ export class FakeRelay implements Relay {
     if ((flags & Flag.control) === 0) {
       if ((frame.bits ?? 0) === Bit.stop && this.streaming) this.answer("", false);
       else if (frame.options !== undefined) this.asked.push(frame);
+      if (this.slow !== undefined) return this.slow.then(() => true);
     } else if (text.includes("stop")) queueMicrotask(() => this.child.exit(0));
     else this.#sayPid();
     return Promise.resolve(true);

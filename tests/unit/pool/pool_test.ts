@@ -174,6 +174,16 @@ Deno.test("a taker that is slow holds the worker up, not memory, and not exec_tt
   assertMatch(await bodyOf(answer), /part 19999;end$/);
 });
 
+Deno.test("what a worker said before its end is not lost on a slow taker", async () => {
+  await using bench = new Bench();
+  const pool = await bench.pool({ num_workers: 1 });
+  const answer = await ask(pool, "lastwords").answer;
+  await until("it has ended", () => !bench.runs(answer.pid));
+  const ended = performance.now();
+  await until("last words would have been cut", () => performance.now() - ended > 700);
+  assertEquals(await bodyOf(answer), "part 0;part 1;part 2;part 3;part 4;end");
+});
+
 Deno.test("a stream that does not end when cancelled costs the worker", async () => {
   await using bench = new Bench();
   const pool = await bench.pool({ num_workers: 1, stream_timeout: 200 });
