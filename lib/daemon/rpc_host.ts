@@ -9,7 +9,7 @@ import type { AppLogLevel, Health, RpcHost } from "../control/rpc/mod.ts";
 import type { AppMetrics } from "../control/rpc/host.ts";
 import { configuredPools } from "../config/roadrunner/pools.ts";
 import { Failure } from "../core/failure.ts";
-import { resetPools, scalePool } from "../release/pool_work.ts";
+import { poolsNamed, resetPools, scalePool } from "../release/pool_work.ts";
 import type { Context } from "./context.ts";
 import { workerHealth } from "./health.ts";
 import type { Services } from "./services.ts";
@@ -46,7 +46,14 @@ export function rpcHost(
       return live(plugin).flatMap((pool) => pool.workers());
     },
     async reset(plugin) {
-      await turn.run(`reset ${plugin}`, (signal) => resetPools(fleet, plugin, signal));
+      poolsNamed(fleet, plugin);
+      const { promise, resolve, reject } = Promise.withResolvers<void>();
+      const answer = () => resolve();
+      // Who asks may be the very worker that this, or what it would wait for, has to wait for. What fails
+      // after the answer is told by the event `pool_reset`.
+      turn.run(`reset ${plugin}`, (signal) => resetPools(fleet, plugin, signal, answer), answer)
+        .then(answer, reject);
+      await promise;
     },
     addWorker: (plugin) => grow(plugin, 1),
     removeWorker: (plugin) => grow(plugin, -1),

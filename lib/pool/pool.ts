@@ -149,14 +149,10 @@ class Pool implements WorkerPool {
 
   async reset(signal: AbortSignal, rested?: () => void): Promise<number> {
     this.#mustRun("reset");
-    const rolling = this.#rolling ??= this.#roll();
-    rolling.rested.then(rested);
-    return await abortable(rolling.done, signal);
-  }
-
-  #roll(): Roll {
-    const { rested, done } = roll(this.#crew, this.clock.now(), this.settings.reset_timeout);
-    return { rested, done: done.finally(() => this.#rolling = undefined) };
+    const { settings, clock } = this;
+    if (this.#rolling?.over !== false) this.#rolling = roll(this.#crew, settings, clock.now());
+    this.#rolling.rested.then(rested);
+    return await abortable(this.#rolling.done, signal);
   }
 
   async resize(count: number, signal: AbortSignal): Promise<void> {

@@ -8,32 +8,48 @@
  *
  * Invariants: who came after it began is not replaced again; a second caller joins the one that is on;
  * the first successor that does not come up ends it, and who has not been replaced stays; nobody who was
- * replaced holds it up for longer than `patience`.
+ * replaced holds it up for longer than `reset_timeout`.
  */
 
 import type { Crew } from "./crew.ts";
 import type { Slot } from "./slot.ts";
+import type { PoolSettings } from "./types.ts";
 import type { Worker } from "./worker.ts";
 
-/** A reset that is on. */
+/** A reset. */
 export interface Roll {
+  readonly over: boolean;
   /** Those who rested are replaced, or it has ended. Never rejects. */
   readonly rested: Promise<void>;
   /** How many were replaced, when the answers of all of them are out. @throws Failure */
   readonly done: Promise<number>;
 }
 
-/** Replaces all; `patience`: milliseconds that each of them may answer on. */
-export function roll(crew: Crew, now: number, patience: number): Roll {
+/** Replaces all. */
+export function roll(
+  crew: Crew,
+  { reset_timeout }: Pick<PoolSettings, "reset_timeout">,
+  now: number,
+): Roll {
   const rested = Promise.withResolvers<void>();
-  const done = replaceAll(crew, now, patience, rested.resolve).finally(rested.resolve);
-  return { rested: rested.promise, done };
+  let over = false;
+  const done = replaceAll(crew, reset_timeout, now, rested.resolve).finally(() => {
+    over = true;
+    rested.resolve();
+  });
+  return {
+    rested: rested.promise,
+    done,
+    get over() {
+      return over;
+    },
+  };
 }
 
 async function replaceAll(
   crew: Crew,
-  now: number,
   patience: number,
+  now: number,
   rested: () => void,
 ): Promise<number> {
   const old = [...crew.workers()];

@@ -22,15 +22,21 @@ export interface PoolReset {
  * Rolls the workers of the chosen pools, new before old, pools side by side.
  *
  * @param name a plugin (`jobs`: all its pools) or a pool (`jobs.mail`); undefined: all
+ * @param rested called when only those are left who were busy at the beginning
  * @throws Failure when there is no such pool, or when one could not be rolled (detail: all of them)
  */
 export async function resetPools(
   fleet: Fleet,
   name: string | undefined,
   signal: AbortSignal,
+  rested = () => {},
 ): Promise<PoolReset[]> {
   const pools = poolsNamed(fleet, name);
-  const done = await Promise.all(pools.map((pool) => resetOne(fleet, pool, signal)));
+  let left = pools.length;
+  const oneRested = () => {
+    if (--left === 0) rested();
+  };
+  const done = await Promise.all(pools.map((pool) => resetOne(fleet, pool, signal, oneRested)));
   const failed = done.filter(({ error }) => error !== undefined);
   if (failed.length === 0) return done;
   const what = failed.map(({ pool, error }) => `"${pool}": ${error}`).join("; ");
@@ -44,11 +50,12 @@ async function resetOne(
   { ground: { clock, emit } }: Fleet,
   pool: WorkerPool,
   signal: AbortSignal,
+  rested: () => void,
 ): Promise<PoolReset> {
   const began = clock.now();
   const result: PoolReset = { pool: pool.name, replaced: 0, ms: 0 };
   try {
-    result.replaced = await pool.reset(signal);
+    result.replaced = await pool.reset(signal, rested);
   } catch (error) {
     result.error = messageOf(error);
   }
