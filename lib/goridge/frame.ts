@@ -21,6 +21,7 @@ import { crc32 } from "./crc32.ts";
 import type { OutFrame } from "./relay.ts";
 
 const NONE: readonly never[] = [];
+const NOTHING = new Uint8Array(0);
 
 /** Bytes up to which a frame goes out as one piece: what an empty pipe takes at once. */
 const ONE_PIECE = 64 * 1024;
@@ -46,12 +47,15 @@ export function pieces(frame: OutFrame): Uint8Array[] {
 
 function join(frame: OutFrame, parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   const options = frame.options ?? NONE;
+  const lead = frame.lead ?? NOTHING;
   const length = sizeOf(frame.parts ?? NONE);
   if (options.length > MAX_OPTIONS) throw new RangeError(`${options.length} options in a frame`);
   if (length > MAX_PAYLOAD) throw new RangeError(`a payload of ${length} bytes in a frame`);
   const head = HEADER_SIZE + 4 * options.length;
-  const bytes = new Uint8Array(head + sizeOf(parts));
-  const view = new DataView(bytes.buffer);
+  const whole = new Uint8Array(lead.length + head + sizeOf(parts));
+  whole.set(lead);
+  const bytes = whole.subarray(lead.length);
+  const view = new DataView(bytes.buffer, bytes.byteOffset);
   bytes[0] = (VERSION << 4) | (HEADER_WORDS + options.length);
   bytes[1] = frame.flags;
   view.setUint32(2, length, true);
@@ -63,7 +67,7 @@ function join(frame: OutFrame, parts: readonly Uint8Array[]): Uint8Array<ArrayBu
     bytes.set(part, at);
     at += part.length;
   }
-  return bytes;
+  return whole;
 }
 
 function sizeOf(parts: readonly Uint8Array[]): number {

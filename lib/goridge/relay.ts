@@ -19,6 +19,8 @@ export interface Frame {
 
 /** A frame to send; the payload is the parts one after the other. */
 export interface OutFrame {
+  /** A frame in bytes that goes out in front of this one, in the same write. */
+  lead?: Uint8Array;
   flags: number;
   bits?: number;
   options?: readonly number[];
@@ -41,6 +43,11 @@ export class FrameBroken extends Error {
 
 /** Frames to and from one worker. One receiver at a time. */
 export interface Relay {
+  /**
+   * The peer's system holds the second of two small frames back until we acknowledged the first (TCP,
+   * Nagle's algorithm), which costs 40 ms.
+   */
+  readonly lags?: boolean;
   /**
    * Sends a frame; its first 12 bytes and options in one write. Frames go out in the order of the
    * calls, each whole, also when the one before is not out yet.
