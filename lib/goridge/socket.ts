@@ -25,5 +25,6 @@ export function socketRelay(
   const { readable, writable } = connection;
   const printed = `${peer} sent what is no frame`;
   const closed = `${peer} closed its connection`;
-  return new StreamRelay({ readable, writable, printed, closed }, clock, maxPayload);
+  const lags = connection.localAddr.transport === "tcp";
+  return new StreamRelay({ readable, writable, printed, closed, lags }, clock, maxPayload);
 }

@@ -33,6 +33,8 @@ export interface Streams {
   readonly printed: string;
   /** What the peer did when it closed: `the worker closed its stdout`. */
   readonly closed: string;
+  /** As {@linkcode Relay.lags}. */
+  readonly lags?: boolean;
 }
 
 type Read = ReadableStreamReadResult<Uint8Array<ArrayBuffer>>;
@@ -49,6 +51,10 @@ export class StreamRelay implements Relay {
   #broken: FrameBroken | undefined;
   #ended = false;
   #closed = false;
+
+  get lags(): boolean {
+    return this.#streams.lags ?? false;
+  }
 
   constructor(streams: Streams, clock: Clock, maxPayload?: number) {
     this.#streams = streams;
