@@ -6,7 +6,7 @@
  *
  * Frames have no numbers, so a worker that answered twice would answer the next request with what is
  * somebody else's. Therefore every request goes out behind the question who the worker is, in one
- * write: what comes before the reply to that was said before the request was read.
+ * write (over TCP when it has replied): what comes before that reply is no answer.
  *
  * Invariants: one exchange or self-probe at a time; whatever is not an answer to it ends the worker,
  * for the next answer could be somebody else's; after its end has begun nothing it says counts; it is
@@ -146,9 +146,9 @@ export class Worker implements Listener {
     const warming = this.#life.state === "inactive";
     if (!warming && ++this.jobs >= this.#most) this.#home.lastJob(this);
     this.#patience.asked(now);
-    this.#sending = this.#asked = true;
-    const frame = frameOf(request.flags, request.context, request.body);
-    this.#relay.send({ ...frame, lead: WHO }).then(this.#sent);
+    this.#asked = true;
+    if (this.#relay.lags) this.#relay.send(askPid(Deno.pid));
+    else this.#send(request, WHO);
   }
 
   /** Asks an idle worker whether it still listens. */
@@ -248,9 +248,9 @@ export class Worker implements Listener {
     const control = (frame.flags & Flag.control) !== 0;
     if (control && this.#asked) {
       this.#asked = false;
-      if (!this.#probing) return;
-      this.#probing = false;
-      return this.#free();
+      if (exchange === undefined) this.#free();
+      else if (this.#relay.lags) this.#send(exchange.request);
+      return;
     }
     if (exchange === undefined || this.#asked || this.#early || control) {
       const said = `the worker sent a frame that nobody asked for: "${textOf(frame.payload)}"`;
@@ -299,7 +299,7 @@ export class Worker implements Listener {
 
   /** The exchange or the probe is over. */
   #free(): void {
-    this.#early = false;
+    this.#early = this.#probing = false;
     this.#patience.over();
     const probed = this.#exchange === undefined;
     this.#exchange = undefined;
@@ -312,6 +312,11 @@ export class Worker implements Listener {
   }
 
   // What goes out.
+
+  #send({ flags, context, body }: PoolRequest, lead?: Uint8Array): void {
+    this.#sending = true;
+    this.#relay.send({ ...frameOf(flags, context, body), lead }).then(this.#sent);
+  }
 
   readonly #sent = (whole: boolean): void => {
     this.#sending = false;
