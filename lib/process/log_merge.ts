@@ -5,7 +5,7 @@
  * for; lines of one log keep their order even where the clock was set back between them.
  */
 
-import type { LogFiles, Place, PlacedLine } from "./log_files.ts";
+import type { LogFiles, Place, PlacedLine } from "../telemetry/log_files.ts";
 import { decodeRecord, type LogRecord } from "./log_record.ts";
 
 /** One log and where to begin in it. */

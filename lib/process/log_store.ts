@@ -12,7 +12,7 @@ import { type Clock, stamp } from "../core/clock.ts";
 import { Feed, FEED_LIMITS } from "../telemetry/feed.ts";
 import type { RotatingFile } from "../telemetry/rotating_file.ts";
 import { thenFollow } from "../telemetry/then_follow.ts";
-import { type Between, LogFiles } from "./log_files.ts";
+import { type Between, LogFiles } from "../telemetry/log_files.ts";
 import { lastLines, type Match, merged, startsAt } from "./log_merge.ts";
 import { decodeRecord, type LogRecord } from "./log_record.ts";
 import type { OutputLimits } from "./output_limits.ts";

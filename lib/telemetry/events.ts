@@ -29,6 +29,10 @@ export interface Events {
 
   log_lost: { lines: number; reason: string };
   follower_dropped: { of: "events" | "logs" };
+  journal_failed: { file: string; error: string };
+  journal_lost: { file: string; events: number; reason: string };
+  webhook_failed: { webhook: string; error: string; waiting: number };
+  webhook_recovered: { webhook: string; dropped: number };
   listener_bound: { name: string; address: string };
   listener_closed: { name: string; address: string };
   drain_cut: { connections: number; budget_ms: number };
@@ -53,6 +57,7 @@ export interface Events {
   release_forgotten: { release: string };
   restore_failed: { release: string; error: string; next_try_ms: number };
   port_retry: OfProcess & { port: number; attempt: number };
+  pool_plain: { pool: string; release: string };
   pool_scaled: { pool: string; release: string; count: number; previous: number };
   pool_reset: { pool: string; release: string; replaced: number; ms: number; error?: string };
   on_init_started: { release: string };
@@ -159,6 +164,9 @@ export type EventName = keyof Events;
 const LEVELS: Partial<Record<EventName, Level>> = {
   log_lost: "warn",
   follower_dropped: "warn",
+  journal_failed: "error",
+  journal_lost: "warn",
+  webhook_failed: "warn",
   internal_error: "error",
   config_rejected: "error",
   config_warning: "warn",

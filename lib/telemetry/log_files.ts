@@ -7,7 +7,7 @@
  * one line, however large the files are. A line longer than MAX_LINE is no record and is passed over.
  */
 
-import { rotatedPath, type RotatingFile } from "../telemetry/rotating_file.ts";
+import { rotatedPath, type RotatingFile } from "./rotating_file.ts";
 
 /** Bytes that are read at once. */
 const BLOCK = 64 * 1024;
