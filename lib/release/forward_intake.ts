@@ -29,6 +29,8 @@ export class ForwardIntake implements Intake<UpstreamSet> {
   readonly gate: Gate<UpstreamSet>;
   readonly #address: ListeningAddress;
   #proxy: ProxyConfig | undefined;
+  /** As last configured: what a removed section leaves behind is still finished. */
+  #drainBudget = 0;
   #settings: ForwardSettings | undefined;
   #live: ReleaseContext | undefined;
   /** What build() made, so that swap() finds the release of a generation. */
@@ -71,7 +73,7 @@ export class ForwardIntake implements Intake<UpstreamSet> {
     const front = proxy === undefined ? undefined : this.#open(proxy);
     return {
       commit: () => {
-        const budget = this.#proxy?.drain_timeout ?? 0;
+        const budget = this.#drainBudget;
         if (proxy === undefined || front === undefined) this.#proxy = undefined;
         else this.#adopt(front, proxy);
         this.#address.use(front, budget);
@@ -123,7 +125,7 @@ export class ForwardIntake implements Intake<UpstreamSet> {
   }
 
   drainBudget(): number {
-    return this.#proxy?.drain_timeout ?? 0;
+    return this.#drainBudget;
   }
 
   pools(): readonly WorkerPool[] {
@@ -163,6 +165,7 @@ export class ForwardIntake implements Intake<UpstreamSet> {
 
   #adopt(front: Front, proxy: ProxyConfig): void {
     this.#proxy = proxy;
+    this.#drainBudget = proxy.drain_timeout;
     this.#settings = forwardSettings(proxy, front.address.port);
   }
 

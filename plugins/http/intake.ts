@@ -53,6 +53,8 @@ export class HttpIntake implements Intake<Generation> {
   readonly #prepared = new WeakMap<Config, Served>();
   /** What is in force; undefined: no `http` section, or not started. */
   #served: Served | undefined;
+  /** As last configured: what a removed section leaves behind is still finished. */
+  #drainBudget = 0;
   #requests = 0;
   /** Looks for files of daemons that died; nothing waits for it but the end. */
   #sweep: Promise<void> | undefined;
@@ -92,6 +94,7 @@ export class HttpIntake implements Intake<Generation> {
     const served = this.#served = this.#serve(next);
     if (served === undefined) return;
     const { http } = served;
+    this.#drainBudget = http.drain_timeout;
     for (const { address } of this.#sides) address.front?.configure(frontOptions(http));
     for (const { target } of this.#generations) target?.pool.update(http.pool);
   }
@@ -138,7 +141,7 @@ export class HttpIntake implements Intake<Generation> {
   }
 
   drainBudget(): number {
-    return this.#served?.http.drain_timeout ?? 0;
+    return this.#drainBudget;
   }
 
   pools({ target }: Generation): readonly WorkerPool[] {

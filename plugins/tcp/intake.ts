@@ -8,7 +8,6 @@
 
 import type { Config } from "../../lib/config/config.ts";
 import { tcpOf } from "../../lib/config/roadrunner/mod.ts";
-import type { TcpConfig } from "../../lib/config/roadrunner/tcp.ts";
 import { Failure } from "../../lib/core/failure.ts";
 import { type Draining, Gate } from "../../lib/core/gate.ts";
 import type { WorkerPool } from "../../lib/pool/contract.ts";
@@ -44,8 +43,8 @@ export class TcpIntake implements Intake<Generation> {
   readonly #generations = new Set<Generation>();
   /** Made when there is something to count. */
   #tally: Tally | undefined;
-  /** In force; undefined: no `tcp` section, or not started. */
-  #tcp: TcpConfig | undefined;
+  /** As last configured: what a removed section leaves behind is still finished. */
+  #drainBudget = 0;
 
   constructor(host: PluginHost) {
     this.#host = host;
@@ -85,7 +84,7 @@ export class TcpIntake implements Intake<Generation> {
   }
 
   configure(next: Config): void {
-    const tcp = this.#tcp = tcpOf(next);
+    const tcp = tcpOf(next);
     for (const [name, server] of this.#servers) {
       server.settings = tcp?.servers[name];
       if (server.settings === undefined && server.address.all.length === 0) {
@@ -93,6 +92,7 @@ export class TcpIntake implements Intake<Generation> {
       }
     }
     if (tcp === undefined) return;
+    this.#drainBudget = tcp.drain_timeout;
     for (const { target } of this.#generations) target?.pool.update(tcp.pool);
   }
 
@@ -137,7 +137,7 @@ export class TcpIntake implements Intake<Generation> {
   }
 
   drainBudget(): number {
-    return this.#tcp?.drain_timeout ?? 0;
+    return this.#drainBudget;
   }
 
   pools({ target }: Generation): readonly WorkerPool[] {
