@@ -1,8 +1,8 @@
 /**
- * Getting a worker: spawned, connected, hands shaken, warmed up.
+ * Getting a worker: spawned, connected, hands shaken (twice, see manners.ts), warmed up.
  *
- * Invariants: the result is a worker that may be handed out, or a Failure and nothing left of it; all
- * of it together takes no longer than `allocate_timeout`.
+ * Invariants: the result is a worker that may be handed out, or a Failure and nothing left of it; it
+ * takes no longer than `allocate_timeout` (half as long again when a worker does not answer twice).
  */
 
 import { within } from "../core/clock.ts";
@@ -11,9 +11,10 @@ import { Failure } from "../core/failure.ts";
 import type { RelayDoor } from "../goridge/doors.ts";
 import { shakeHands } from "../goridge/handshake.ts";
 import { pipesRelay } from "../goridge/pipes.ts";
-import type { Relay } from "../goridge/relay.ts";
+import { FrameBroken, type Relay } from "../goridge/relay.ts";
 import { killGroup } from "../process/stop.ts";
 import type { WorkerHome } from "./home.ts";
+import { SECOND_ANSWER } from "./manners.ts";
 import { notProven, notSpawned } from "./start_failure.ts";
 import type { Answer, PoolHost, PoolRequest, PoolSpec } from "./types.ts";
 import { Worker } from "./worker.ts";
@@ -40,8 +41,23 @@ interface Started {
   giveUp(): void;
 }
 
+/** A worker that shook hands ended, or was silent, when it was asked again. */
+class Unanswered extends Error {}
+
 /** Gets a worker. @throws Failure (detail: StartFailureDetail), or the signal's reason */
 export async function hire(order: Order): Promise<Worker> {
+  const { manners } = order.home;
+  if (!manners.ask) return await attempt(order, manners.answers);
+  try {
+    return await attempt(order, "ask");
+  } catch (error) {
+    if (!(error instanceof Unanswered)) throw error;
+    return await attempt(order, false);
+  }
+}
+
+/** @param asks whether it answers who it is at any time, or that it is to be asked */
+async function attempt(order: Order, asks: boolean | "ask"): Promise<Worker> {
   const { spec, instance, host, home, signal } = order;
   signal.throwIfAborted();
   let started: Started;
@@ -55,7 +71,9 @@ export async function hire(order: Order): Promise<Worker> {
   let worker: Worker | undefined;
   try {
     const { relay, pid } = await Promise.race([started.connected, cut.happened]);
-    worker = new Worker(instance, process, pid, relay, home);
+    if (asks === "ask") await Promise.race([askAgain(relay, order), cut.happened]);
+    if (asks === "ask") home.manners.answered();
+    worker = new Worker(instance, process, pid, relay, home, asks !== false);
     const warm = spec.warmup?.((request) => ask(worker!, request));
     if (warm !== undefined) await Promise.race([warm, cut.happened]);
     return worker;
@@ -66,6 +84,8 @@ export async function hire(order: Order): Promise<Worker> {
     await killGroup(host.system, process.id, process.child.exited);
     const failure = signal.aborted
       ? signal.reason
+      : error instanceof Unanswered
+      ? error
       : await notProven(spec, instance, { process, exit, elapsed: upMs, error }, host);
     if (worker === undefined) await process.end("kill");
     else await worker.discard();
@@ -141,6 +161,18 @@ function slow(process: WorkerProcess, limit: number): Failure {
   return new Failure(`it ${state}, but was not ready within allocate_timeout (${ms})`, {
     fix: "check that the command runs a RoadRunner worker, or raise pool.allocate_timeout",
   });
+}
+
+/** Asks who it is a second time. @throws Unanswered */
+async function askAgain(relay: Relay, { home, host: { clock } }: Order): Promise<void> {
+  const limit = Math.min(SECOND_ANSWER, home.settings.allocate_timeout / 2);
+  try {
+    const asked = await within(clock, limit, shakeHands(relay, Deno.pid));
+    if (asked.done && asked.value !== undefined) return;
+  } catch (error) {
+    if (!(error instanceof FrameBroken)) throw error;
+  }
+  throw new Unanswered();
 }
 
 /** Asks a worker that nobody else asks yet. */

@@ -5,6 +5,7 @@
  */
 
 import type { Clock } from "../core/clock.ts";
+import type { Manners } from "./manners.ts";
 import type { PoolSettings } from "./types.ts";
 import type { Worker } from "./worker.ts";
 
@@ -36,6 +37,8 @@ export interface WorkerHome {
   readonly clock: Clock;
   /** Always the newest. */
   readonly settings: PoolSettings;
+  /** What is known of all its workers. */
+  readonly manners: Manners;
   /** Requests after which a worker goes, for now; 0: none. */
   readonly maxJobs: number;
   /** It may be handed out. */

@@ -26,6 +26,7 @@ import { Crew } from "./crew.ts";
 import { HandOut } from "./hand_out.ts";
 import { Health } from "./health.ts";
 import type { Departure } from "./home.ts";
+import { Manners } from "./manners.ts";
 import { type Roll, roll } from "./roll.ts";
 import { TurnedAway } from "./turned_away.ts";
 import {
@@ -41,6 +42,7 @@ import {
 } from "./types.ts";
 import { audit, inspect } from "./upkeep.ts";
 import type { Worker } from "./worker.ts";
+import { workerSnapshot } from "./worker_snapshot.ts";
 
 /** Requests that wait at most, whatever `max_queue_size` says. */
 const MAX_WAITING = 100_000;
@@ -57,6 +59,7 @@ class Pool implements WorkerPool {
   readonly name: string;
   readonly release: string;
   settings: PoolSettings;
+  readonly manners: Manners;
   readonly #spec: PoolSpec;
   readonly #host: PoolHost;
   readonly #debug: boolean;
@@ -84,12 +87,13 @@ class Pool implements WorkerPool {
     this.settings = spec.settings;
     this.#debug = spec.settings.debug;
     this.#base = spec.settings.num_workers;
+    const { clock, emit } = host;
     this.#crew = new Crew(spec, host, this);
     this.#crew.fleeting = this.#debug;
-    this.#alarm = new Alarm(host.clock, (now) => this.#look(now));
-    this.#haste = new Haste(host.clock);
-    this.#handOut = new HandOut(host.clock);
-    const { clock, emit } = host;
+    this.#alarm = new Alarm(clock, (now) => this.#look(now));
+    this.#haste = new Haste(clock);
+    this.#handOut = new HandOut(clock);
+    this.manners = new Manners(() => emit("pool_plain", name));
     const name = { pool: spec.name, release: spec.release };
     this.#health = new Health({ clock, emit, name, crew: this.#crew, debug: this.#debug });
     this.#allocator = new Allocator(this.#crew, () => this.settings, name, emit);
@@ -114,10 +118,9 @@ class Pool implements WorkerPool {
     signal.throwIfAborted();
     this.#host.signal.throwIfAborted();
     this.#host.signal.addEventListener("abort", this.#abandon);
-    const count = this.#debug ? 0 : this.#base;
-    const filled = this.#crew.grow(count, "start").map(({ filled }) => filled);
+    const places = this.#crew.grow(this.#debug ? 0 : this.#base, "start");
     try {
-      await abortable(Promise.all(filled), signal);
+      await abortable(Promise.all(places.map(({ filled }) => filled)), signal);
     } catch (error) {
       this.hurry(0);
       await this.destroy();
@@ -221,11 +224,10 @@ class Pool implements WorkerPool {
   }
 
   workers(): WorkerSnapshot[] {
-    const { system } = this.#host;
-    return Array.from(
-      this.#crew.workers(),
-      (worker) => worker.snapshot(this.#spec, system.row(worker.ownPid)),
-    );
+    const { system, clock } = this.#host;
+    const shown = (worker: Worker) =>
+      workerSnapshot(worker, this.#spec, system.row(worker.ownPid), clock.now());
+    return Array.from(this.#crew.workers(), shown);
   }
 
   // What calls ask of it.
@@ -236,8 +238,7 @@ class Pool implements WorkerPool {
 
   again(call: Call): boolean {
     if (++call.stops > MAX_STOPS || this.#ended || this.#crew.deserted) return false;
-    const now = this.clock.now();
-    call.since = now;
+    const now = call.since = this.clock.now();
     call.deadline = now + this.settings.allocate_timeout;
     this.#serve(call, now, true);
     return true;
@@ -266,6 +267,7 @@ class Pool implements WorkerPool {
   }
 
   served(worker: Worker): void {
+    this.manners.served(worker.asks);
     if (this.#crew.pace.trouble === undefined) return;
     this.#crew.pace.served(worker.process.startedAt);
     this.changed();
@@ -311,9 +313,8 @@ class Pool implements WorkerPool {
 
   changed(): void {
     if (this.#crew.deserted) {
-      for (const call of this.#handOut.queue.clear()) {
-        this.#refuse(call, "no_worker", "no worker is left");
-      }
+      const waiting = this.#handOut.queue.clear();
+      for (const call of waiting) this.#refuse(call, "no_worker", "no worker is left");
     }
     this.#health.look();
   }
@@ -375,9 +376,8 @@ class Pool implements WorkerPool {
   async #destroy(): Promise<number[]> {
     this.#health.end = "begun";
     this.#ticker?.cancel();
-    for (const call of this.#handOut.queue.clear()) {
-      this.#refuse(call, "destroyed", "it is being stopped");
-    }
+    const waiting = this.#handOut.queue.clear();
+    for (const call of waiting) this.#refuse(call, "destroyed", "it is being stopped");
     const hired = this.#crew.close();
     this.changed();
     const leavers = [...this.#crew.leavers];

@@ -1,6 +1,8 @@
 /**
  * What is done about every worker at each tick: limits, self-probes, and whether the accounts agree.
  *
+ * Workers that answer the question who they are only once are not probed.
+ *
  * Invariants: a limit only marks a worker and wishes for its successor; a self-probe is sent to a worker
  * that is free, to one in four at most at a time, so that requests find others.
  */
@@ -34,7 +36,9 @@ export function inspect(crew: Crew, handOut: HandOut, system: System, clock: Clo
     if (worker === undefined) continue;
     const why = worker.inspect(system.row(worker.ownPid));
     if (why !== undefined) crew.wish(slot, { why, since: now });
-    if (!worker.free || now - worker.restingSince < PROBE_AFTER || probes-- <= 0) continue;
+    if (!worker.asks || !worker.free || now - worker.restingSince < PROBE_AFTER || probes-- <= 0) {
+      continue;
+    }
     handOut.withdraw(worker);
     worker.probe();
   }

@@ -14,7 +14,7 @@
  * deadline is looked at by its home.
  */
 
-import { type Clock, stamp } from "../core/clock.ts";
+import type { Clock } from "../core/clock.ts";
 import { Bit, Flag } from "../goridge/codes.ts";
 import { askPid, PONG, STOP, STREAM_STOP } from "../goridge/control.ts";
 import { request as frameOf, type Split, split } from "../goridge/exchange.ts";
@@ -23,27 +23,12 @@ import { textOf } from "../goridge/printed.ts";
 import { type Frame, FrameBroken, type Relay } from "../goridge/relay.ts";
 import type { ProcRow } from "../os/system.ts";
 import { type Asker, Exchange, isStop, type Listener } from "./exchange.ts";
-import type { Departure, WorkerHome } from "./home.ts";
+import type { Departure, Usage, WorkerHome } from "./home.ts";
 import { jobsLimit, markFor, Meter } from "./limits.ts";
 import { Patience } from "./patience.ts";
-import {
-  BORN,
-  isBusy,
-  isFree,
-  type Life,
-  type LifeEvent,
-  type Mark,
-  STATUS,
-  step,
-} from "./worker_life.ts";
+import { BORN, isBusy, isFree, type Life, type LifeEvent, type Mark, step } from "./worker_life.ts";
 import type { Way, WorkerProcess } from "./worker_process.ts";
-import {
-  PoolError,
-  type PoolErrorKind,
-  type PoolRequest,
-  type PoolSpec,
-  type WorkerSnapshot,
-} from "./types.ts";
+import { PoolError, type PoolErrorKind, type PoolRequest } from "./types.ts";
 
 /** The question that goes out in front of every request. */
 const WHO = encode(askPid(Deno.pid));
@@ -86,13 +71,17 @@ export class Worker implements Listener {
   #cutOff = false;
   readonly #patience: Patience;
 
-  /** `pid`: as it says itself; the leader's unless a wrapper started it. */
+  /**
+   * `ownPid`: as it says itself; the leader's unless a wrapper started it. `asks`: it answers the
+   * question who it is at any time.
+   */
   constructor(
     readonly instance: string,
     readonly process: WorkerProcess,
     readonly ownPid: number,
     relay: Relay,
     home: WorkerHome,
+    readonly asks: boolean,
   ) {
     this.#relay = relay;
     this.#home = home;
@@ -146,12 +135,13 @@ export class Worker implements Listener {
     const warming = this.#life.state === "inactive";
     if (!warming && ++this.jobs >= this.#most) this.#home.lastJob(this);
     this.#patience.asked(now);
+    if (!this.asks) return this.#send(request);
     this.#asked = true;
     if (this.#relay.lags) this.#relay.send(askPid(Deno.pid));
     else this.#send(request, WHO);
   }
 
-  /** Asks an idle worker whether it still listens. */
+  /** Asks an idle worker whether it still listens; only one that `asks`. */
   probe(): void {
     this.#take({ type: "take" });
     this.#probing = this.#asked = true;
@@ -199,28 +189,19 @@ export class Worker implements Listener {
     this.#fail(departure, kind, message, overdue === "answer" ? "overdue" : "fail");
   }
 
-  /** What it is and does; `row`: as the process table has it now. */
-  snapshot(of: PoolSpec, row: ProcRow | undefined): WorkerSnapshot {
-    const now = this.#clock.now();
-    const doing = this.#probing ? "self-probe" : this.#exchange?.request.what;
-    const usage = this.#meter.read(row, now);
-    return {
-      id: this.instance,
-      plugin: of.plugin,
-      pool: of.name,
-      release_id: of.release,
-      pid: this.pid,
-      state: this.#life.state,
-      status: STATUS[this.#life.state],
-      jobs: this.jobs,
-      created_at: stamp(this.process.startedWall),
-      age_ms: Math.round(now - this.process.startedAt),
-      memory_bytes: usage.rss_bytes,
-      cpu_percent: usage.cpu_percent,
-      doing: doing ?? null,
-      since_ms: doing === undefined ? null : Math.round(now - this.#since),
-      command: of.worker.command,
-    };
+  /** What it is at, and since when (clock milliseconds); undefined: nothing. */
+  get doing(): { what: string; since: number } | undefined {
+    const what = this.#probing ? "self-probe" : this.#exchange?.request.what;
+    return what === undefined ? undefined : { what, since: this.#since };
+  }
+
+  get state(): Life["state"] {
+    return this.#life.state;
+  }
+
+  /** What it uses; `row`: as the process table has it now. */
+  usage(row: ProcRow | undefined): Usage {
+    return this.#meter.read(row, this.#clock.now());
   }
 
   // What it says.
