@@ -16,6 +16,11 @@
  * while its taker lives; nothing is acknowledged that settle() was not asked to acknowledge.
  */
 
+import type { PipelineConfig } from "../../lib/config/roadrunner/jobs.ts";
+import type { Clock } from "../../lib/core/clock.ts";
+import type { System } from "../../lib/os/system.ts";
+import type { Emit } from "../../lib/telemetry/events.ts";
+
 /** Headers of a job: several values each. */
 export type JobHeaders = Readonly<Record<string, readonly string[]>>;
 
@@ -113,8 +118,38 @@ export interface Driver extends AsyncDisposable {
   stat(): Promise<DriverStat>;
   /** Dead letters, oldest first, after the one with id `after`. */
   dead(most: number, after?: string): Promise<DeadJob[]>;
+  /** Newer settings of its pipeline; what a driver is opened from (`config`) is the same as before. */
+  configure(settings: PipelineConfig): void;
   /** Makes a dead letter a waiting job again, attempt 1. @returns false: there is none of that id */
   retry(id: string): Promise<boolean>;
   /** Removes a dead letter. @returns false: there is none of that id */
   drop(id: string): Promise<boolean>;
+}
+
+/** What drivers are given to live in. */
+export interface DriverHost {
+  readonly system: System;
+  readonly clock: Clock;
+  readonly emit: Emit;
+  /** Where the daemon keeps its state; a directory that exists. */
+  readonly state_dir: string;
+}
+
+/**
+ * All drivers of one kind: what several pipelines share (a file, a connection) is held here.
+ *
+ * Invariant: nothing is opened before the first driver is; disposing it, after all its drivers were
+ * disposed of, leaves nothing open.
+ */
+export interface DriverKind extends AsyncDisposable {
+  /** The driver of a pipeline; only constructs. */
+  create(pipeline: string, settings: PipelineConfig): Driver;
+}
+
+/** How a kind of drivers is had. */
+export interface DriverRecipe {
+  /** As `pipelines.<name>.driver` names it. */
+  readonly name: string;
+  readonly can: Abilities;
+  kind(host: DriverHost): DriverKind | Promise<DriverKind>;
 }
