@@ -26,6 +26,8 @@ export interface PluginHost {
   readonly metrics: Metrics;
   /** The configuration in force when the daemon came up; later ones come by configure(). */
   readonly config: Config;
+  /** Where the daemon keeps its state; a directory that exists. */
+  readonly state_dir: string;
   /** Aborted when the daemon ends. */
   readonly signal: AbortSignal;
   /**

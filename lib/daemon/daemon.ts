@@ -39,7 +39,7 @@ import { PortTable } from "../release/ports.ts";
 import { Standing } from "../release/standing.ts";
 import type { Emit } from "../telemetry/events.ts";
 import { Journal } from "../telemetry/journal.ts";
-import { Log } from "../telemetry/log.ts";
+import { Log, type Reopened } from "../telemetry/log.ts";
 import { startBudget, stopBudget } from "./budget.ts";
 import { claim } from "./claim.ts";
 import type { Addressed, Context } from "./context.ts";
@@ -74,6 +74,7 @@ import {
 import { Teardown } from "./teardown.ts";
 import { Turn } from "./turn.ts";
 import { ServiceManager } from "./service_manager.ts";
+import { Told } from "./told.ts";
 
 /** Grace of orphans and hurried stops when the configuration has no proxy section. */
 const FORCE_STOP = 10_000;
@@ -116,6 +117,8 @@ export async function runDaemon(options: ServeOptions): Promise<ExitCode> {
     const journal = new Journal(clock, log);
     const prometheus = new Prometheus();
     const emit = countEvents(journal.emit, prometheus);
+    const told = new Told({ config, paths, clock, emit, journal });
+    teardown.add("who is told of events", () => told[Symbol.asyncDispose](), STEP_LIMIT);
     teardown.add("last word", (wrong) => {
       const exit = failed ?? (wrong.length === 0 ? Exit.done : Exit.failed);
       emit("daemon_stopped", { exit });
@@ -137,6 +140,7 @@ export async function runDaemon(options: ServeOptions): Promise<ExitCode> {
     const ground = groundOf(config, paths, env, machine, emit, output.sink, root.signal);
     const proxy = new ForwardIntake(config, machine, emit);
     const plugged = plugIn(ground, config, prometheus, {
+      state_dir: paths.state_dir,
       rpc: () => rpc.address,
       count: (pool, configured) => fleet.poolCount(pool, configured),
     });
@@ -161,13 +165,18 @@ export async function runDaemon(options: ServeOptions): Promise<ExitCode> {
       paths,
       fleet,
       proxy,
-      addresses: () => [...fleet.intakes, rpc, status, metrics, logFollower(log, options)],
+      addresses: () => [...fleet.intakes, rpc, status, metrics, logFollower(log, options), told],
       manager,
       turn: new Turn(clock, () => manager.live(fleet.active?.release_id ?? null)),
       restore: restoration({ clock, emit }, () => context),
       read,
       started,
-      counters: () => ({ internal_errors: strays.count(), ...journal.stats(), ...output.stats() }),
+      counters: () => ({
+        internal_errors: strays.count(),
+        ...journal.stats(),
+        ...told.stats(),
+        ...output.stats(),
+      }),
       hurried: undefined,
       state: "starting",
       config,
@@ -209,7 +218,7 @@ export async function runDaemon(options: ServeOptions): Promise<ExitCode> {
         clock.timer(ms, abort);
       },
       reload: () => void reloadFromSignal(context),
-      reopenLogs: () => void reopenLogs(context, log),
+      reopenLogs: () => void reopenLogs(emit, [log, told, output]),
     }, emit);
 
     status.start(config);
@@ -329,9 +338,12 @@ async function reloadFromSignal(context: Context): Promise<void> {
   }
 }
 
-async function reopenLogs({ output, emit }: Context, log: Log): Promise<void> {
-  for (const { file, error } of [...await log.reopen(), ...await output.reopen()]) {
-    emit("log_reopened", error === undefined ? { file } : { file, error });
+/** Opens all files of these anew, one after the other. */
+async function reopenLogs(emit: Emit, all: { reopen(): Promise<Reopened[]> }[]): Promise<void> {
+  for (const one of all) {
+    for (const { file, error } of await one.reopen()) {
+      emit("log_reopened", error === undefined ? { file } : { file, error });
+    }
   }
 }
 

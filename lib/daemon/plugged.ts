@@ -22,15 +22,17 @@ export interface Plugged {
   readonly tables: readonly RpcTable[];
 }
 
-/** @param host what pools ask of the daemon: the RPC address and the counts set by hand */
+/** @param host what pools ask of the daemon (the RPC address, counts set by hand), and where its state is */
 export function plugIn(
   ground: Ground,
   config: Config,
   metrics: Metrics,
-  host: Pick<PoolsHost, "rpc" | "count">,
+  host: Pick<PoolsHost, "rpc" | "count"> & { state_dir: string },
 ): Plugged {
   const { clock, emit, system, signal } = ground;
-  const pools = new Pools(ground, { doors: relayDoors({ clock, emit }), open: openPool, ...host });
+  const { state_dir, rpc, count } = host;
+  const doors = relayDoors({ clock, emit });
+  const pools = new Pools(ground, { doors, open: openPool, rpc, count });
   const all = plugins.map((plugin) => ({
     plugin,
     intake: plugin.create({
@@ -39,6 +41,7 @@ export function plugIn(
       emit,
       metrics,
       config,
+      state_dir,
       signal,
       pool: (order, release, signal) => pools.open(order, release, signal),
     }),

@@ -262,6 +262,7 @@ export class Stage implements AsyncDisposable {
       emit: (name, data) => void this.told.push([name, data] as Told),
       metrics: noMetrics,
       config,
+      state_dir: "/nowhere",
       signal: new AbortController().signal,
       pool: (order, release) => {
         if (open !== undefined) return Promise.resolve(open(order, release));
