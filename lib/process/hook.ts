@@ -7,7 +7,7 @@
 
 import { messageOf } from "../core/failure.ts";
 import { formatDuration } from "../core/duration.ts";
-import type { Child, ExitStatus, SpawnSpec, System } from "../os/system.ts";
+import type { Child, ExitStatus, PidIdentity, SpawnSpec, System } from "../os/system.ts";
 import type { Haste, Stage } from "./haste.ts";
 
 /** A hook and how long it may take. */
@@ -16,6 +16,8 @@ export interface Hook {
   stage: Stage;
   /** Milliseconds. */
   limit: number;
+  /** Told in the turn of the spawn. */
+  spawned?: (id: PidIdentity) => void;
 }
 
 /**
@@ -26,7 +28,7 @@ export interface Hook {
 export async function runHook(
   system: System,
   haste: Haste,
-  { spawn, stage, limit }: Hook,
+  { spawn, stage, limit, spawned }: Hook,
 ): Promise<string | undefined> {
   let child: Child;
   try {
@@ -34,9 +36,10 @@ export async function runHook(
   } catch (error) {
     return messageOf(error);
   }
+  const id = { pid: child.pid, start: child.start, boot_id: system.bootId };
+  spawned?.(id);
   const inTime = await haste.wait(stage, limit, () => child.exited);
-  const { pid, start } = child;
-  system.signalGroup({ pid, start, boot_id: system.bootId }, "SIGKILL");
+  system.signalGroup(id, "SIGKILL");
   if (!inTime) {
     return haste.hurried
       ? "killed: the stop is in a hurry"

@@ -9,19 +9,20 @@
  * | exec_timeout         | its whole group is killed, then as above                      |
  * | the deploy is undone | its whole group is killed; the deploy fails for its own reason |
  *
- * Invariant: at most one run for each generation, however many pools wait for it; nothing of its
- * group outlives it. It gets neither RR_RELAY nor RR_RPC, as RoadRunner's gets none.
+ * Invariants: at most one run for each generation, however many pools wait for it; nothing of its group
+ * outlives it, and none begins while one that a dead daemon left is there. It gets neither RR_RELAY nor
+ * RR_RPC, as RoadRunner's gets none.
  */
 
 import type { OnInitConfig } from "../config/roadrunner/server.ts";
-
 import { formatDuration } from "../core/duration.ts";
 import { Failure, messageOf } from "../core/failure.ts";
+import type { PidIdentity } from "../os/system.ts";
 import { Haste } from "../process/haste.ts";
 import { runHook } from "../process/hook.ts";
 import type { Ground } from "./ground.ts";
 import { renderedEnv, wordsOf } from "./render_worker.ts";
-import { injected, rendered, type Surroundings, templateValues } from "./render.ts";
+import { injected, markOf, rendered, type Surroundings, templateValues } from "./render.ts";
 import { userNamed } from "./identity.ts";
 
 /** Under this name its output is found in the logs. */
@@ -38,7 +39,7 @@ export async function runOnInit(
   ground: Ground,
   signal: AbortSignal,
 ): Promise<void> {
-  const { clock, emit, output, system } = ground;
+  const { book, clock, emit, orphans, output, system } = ground;
   const release = around.release.release_id;
   const copy = { index: 0, count: 1 };
   const values = templateValues(ID, copy, around);
@@ -57,17 +58,27 @@ export async function runOnInit(
   const haste = new Haste(clock);
   const cancel = () => haste.hurry(0);
   signal.addEventListener("abort", cancel, { once: true });
+  let booked: PidIdentity | undefined;
+  const spawned = (id: PidIdentity) => {
+    booked = id;
+    const entry = { instance: ID, id: ID, policy: "singleton", release } as const;
+    book.put({ ...id, ...entry, mark: markOf(env) });
+  };
   try {
+    // One that a dead daemon left behind is not to run beside this one.
+    await orphans.clearFor(ID);
     signal.throwIfAborted();
     emit("on_init_started", { release });
     const spawn = { argv, cwd: around.release.release_path, env, identity, output: run.files };
-    error = await runHook(system, haste, { spawn, stage: "stop", limit: config.exec_timeout });
+    const limit = config.exec_timeout;
+    error = await runHook(system, haste, { spawn, stage: "stop", limit, spawned });
     await run.settle();
   } catch (failure) {
     error = messageOf(failure);
   } finally {
     signal.removeEventListener("abort", cancel);
     run.end();
+    if (booked !== undefined) forget(booked, ground);
   }
   signal.throwIfAborted();
   const ms = Math.round(clock.now() - began);
@@ -79,4 +90,10 @@ export async function runOnInit(
     fix: "correct the command, or remove server.on_init.exit_on_error",
     detail: { process: ID, release, argv, cwd: around.release.release_path, stderr: said },
   });
+}
+
+/** Takes it out of the process book when nothing is left of its group. */
+async function forget(id: PidIdentity, { system, book }: Ground): Promise<void> {
+  await system.groupGone(id.pid);
+  book.remove(id);
 }

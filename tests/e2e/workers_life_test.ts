@@ -5,6 +5,7 @@
 
 import { assert, assertEquals, assertMatch, assertNotEquals } from "@std/assert";
 import { daemonTest } from "../kit/daemon.ts";
+import { Fifo } from "../kit/gate.ts";
 import { until } from "../kit/wait.ts";
 import {
   deployWorkers,
@@ -19,6 +20,13 @@ import {
 
 /** Budgets that never end within a test. */
 const PATIENT = { http: { drain_timeout: "10m" } };
+
+/** Stays at the gate the first time; says when it runs twice. */
+const INIT = `
+if [ -f pid ] && [ -e "/proc/$(cat pid)/cwd" ]; then : >overlap; fi
+if [ -f pid ]; then exit 0; fi
+echo $$ >pid
+read _ <gate`;
 
 daemonTest("release initial: live at once, listed, not a place to roll back to, not remembered", {
   config: workers(),
@@ -135,6 +143,26 @@ daemonTest("a daemon that is killed: the next one finds its workers, stops them,
   assertEquals(after.length, 2);
   for (const pid of after) assertNotEquals(before.includes(pid), true);
   assertEquals(JSON.parse(d.read("state/processes.json")!).processes.length, 2);
+});
+
+daemonTest("on_init of a daemon that is killed does not run beside that of the next one", {
+  config: workers({}, { server: { on_init: { command: "sh init.sh" } } }),
+  files: { ...WORKER, "init.sh": INIT },
+  start: false,
+}, async (d) => {
+  await using _ = new Fifo(d.path("gate"));
+  d.launch();
+  const first = Number(await until("on_init to run", () => d.read("pid")?.trim()));
+  d.kill("SIGKILL");
+  await d.ended();
+  assert(runs(first));
+  await d.start();
+  assertEquals([runs(first), d.read("overlap")], [false, undefined]);
+  assertEquals((await told(d, "on_init_finished")).length, 1);
+  await until(
+    "the book to hold workers only",
+    () => JSON.parse(d.read("state/processes.json")!).processes.length === 2,
+  );
 });
 
 daemonTest("a release that cannot come back does not end the daemon; it is tried again", {
