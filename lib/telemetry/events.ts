@@ -48,7 +48,13 @@ export interface Events {
   deploy_queued: { release: string; waiting_for: string };
   deploy_started: { release: string; release_path: string; revision: string; kind: string };
   deploy_progress: { release: string; step: string; detail?: string };
-  deploy_failed: { release: string; error: string; ms: number; detail?: Record<string, unknown> };
+  deploy_failed: {
+    release: string;
+    error: string;
+    fix?: string;
+    ms: number;
+    detail?: Record<string, unknown>;
+  };
   traffic_switched: { release: string; previous: string | null; ms: number };
   deploy_finished: { release: string; ms: number; errors: string[] };
   release_draining: { release: string; leases: number; budget_ms: number };
@@ -66,7 +72,11 @@ export interface Events {
   process_starting: OfProcess & { reason: string };
   process_started: OfProcess & { pid: number; reason: string };
   process_ready: OfProcess & { pid: number; ms: number };
-  process_start_failed: OfProcess & { error: string; detail?: Record<string, unknown> };
+  process_start_failed: OfProcess & {
+    error: string;
+    fix?: string;
+    detail?: Record<string, unknown>;
+  };
   process_exited: OfProcess & {
     pid: number;
     code: number | null;
@@ -134,6 +144,7 @@ export interface Events {
     release: string;
     worker: string;
     error: string;
+    fix?: string;
     detail?: Record<string, unknown>;
   };
   worker_failed: {
@@ -156,6 +167,26 @@ export interface Events {
   pool_recovered: { pool: string; release: string; alive: number };
   pool_adapted: { pool: string; release: string; from: number; to: number; why: string };
   pool_exhausted: { pool: string; release: string; requests: number; reason: string };
+  job_failed: {
+    pipeline: string;
+    job: string;
+    id: string;
+    attempt: number;
+    error: string;
+    then: string;
+    release?: string;
+    pid?: number;
+  };
+  job_unsettled: { pipeline: string; job: string; id: string; error: string };
+  jobs_handed_back: { pipeline: string; jobs: number; reason: string };
+  jobs_lost: { pipeline: string; jobs: number; reason: string };
+  jobs_waiting: { pool: string; reason: string; next_try_ms: number };
+  pipeline_down: { pipeline: string; driver: string; error: string; next_try_at?: string };
+  pipeline_ready: { pipeline: string; driver: string };
+  pipeline_declared: { pipeline: string; driver: string };
+  pipeline_destroyed: { pipeline: string; driver: string };
+  pipeline_paused: { pipeline: string };
+  pipeline_resumed: { pipeline: string };
 }
 
 /** Name of an event. */
@@ -213,6 +244,11 @@ const LEVELS: Partial<Record<EventName, Level>> = {
   worker_failed: "warn",
   pool_failing: "error",
   pool_exhausted: "warn",
+  job_failed: "warn",
+  job_unsettled: "error",
+  jobs_lost: "warn",
+  jobs_waiting: "warn",
+  pipeline_down: "error",
 };
 
 /** The level an event is logged at (a wanted exit is less than a crash). */
