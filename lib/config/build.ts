@@ -56,6 +56,8 @@ export function buildConfig(
     ],
     release_retention: { ...defaults.RETENTION, ...values.release_retention },
     legacy_takeover: buildLegacy(values.legacy_takeover, forceStop),
+    events: { ...defaults.EVENTS, ...values.events },
+    webhooks: values.webhooks ?? [],
     sections,
     warnings: [],
   };

@@ -51,6 +51,8 @@ export function compare(
     ...compareProcesses(old, next),
     ...differences("release_retention", old.release_retention, next.release_retention, live),
     ...differences("legacy_takeover", old.legacy_takeover, next.legacy_takeover, live),
+    ...differences("events", old.events, next.events, live),
+    ...differences("webhooks", old.webhooks, next.webhooks, live),
     ...compareSections(old.sections, next.sections, sections),
   ];
 }

@@ -6,6 +6,7 @@
  */
 
 import type { RetryPolicy } from "../core/backoff.ts";
+import type { WebhookSettings } from "../telemetry/webhooks.ts";
 
 /** How a process relates to releases (product contract). */
 export type Policy = "proxied" | "companion" | "singleton" | "service";
@@ -27,6 +28,9 @@ export interface Config {
   processes: ProcessConfig[];
   release_retention: { keep: number; max_age: number };
   legacy_takeover?: LegacyTakeover;
+  /** What of the journal is on disk: bytes of a file, files in all. */
+  events: { max_size: number; max_files: number };
+  webhooks: WebhookSettings[];
   /** Checked sections of plugins by name, defaults filled in. */
   sections: Record<string, unknown>;
   /** Things that are allowed but deserve a word. */

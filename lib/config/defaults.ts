@@ -70,6 +70,9 @@ export const RESTART_WINDOW_WHEN_LIMITED = 60 * SECOND;
 /** `memory`, when it is written. */
 export const MEMORY = { warn: 0, check_interval: 5 * SECOND } as const;
 
+/** `events`: what of the journal is on disk. */
+export const EVENTS = { max_size: 10_000_000, max_files: 5 } as const;
+
 /** `release_retention`. */
 export const RETENTION = { keep: 10, max_age: 0 } as const;
 

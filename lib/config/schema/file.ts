@@ -11,6 +11,7 @@ import { readApplication } from "../names.ts";
 import { count, described, duration, read, section, text } from "./fields.ts";
 import { process, processId } from "./process.ts";
 import { control, proxy } from "./proxy.ts";
+import { events, webhooks } from "./telling.ts";
 
 /** The file's own keys. */
 export const fileSchema = section("Configuration of the supervisor.", {
@@ -45,6 +46,8 @@ export const fileSchema = section("Configuration of the supervisor.", {
       max: MAX_AGE,
     }).optional(),
   }).optional(),
+  events: events.optional(),
+  webhooks: webhooks.optional(),
   legacy_takeover: section("Processes of an earlier setup that predeploy-cleanup stops.", {
     screens: described(
       z.array(text("Name of a screen session.")),

@@ -54,6 +54,8 @@ export function configOf(processes: ProcessConfig[], more: Partial<Config> = {})
     proxy: proxyOf(),
     processes,
     release_retention: { ...defaults.RETENTION },
+    events: { ...defaults.EVENTS },
+    webhooks: [],
     sections: {},
     warnings: [],
     ...more,
