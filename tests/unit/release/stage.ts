@@ -86,9 +86,8 @@ export class FakeIntake implements Intake<Generation> {
   /** As the proxy's: what the configuration in force says. */
   drainBudget: () => number = () => 0;
 
-  pools(): readonly WorkerPool[] {
-    return [];
-  }
+  /** None, unless a test says which. */
+  pools: (generation: Generation) => readonly WorkerPool[] = () => [];
 
   snapshot(): IntakeSnapshot {
     return { name: this.name, address: "", state: "open" };
