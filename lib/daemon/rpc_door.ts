@@ -20,6 +20,8 @@ const LAST_CALLS = 5_000;
 /** See the file's comment. */
 export class RpcDoor implements Addressed {
   #server: RpcServer | undefined;
+  /** What is served already and is going to be in use: the address, or none. */
+  #coming: { address: string | undefined } | undefined;
 
   /** @param table asked once, when the address is first opened */
   constructor(
@@ -27,9 +29,12 @@ export class RpcDoor implements Addressed {
     readonly table: () => RpcTable,
   ) {}
 
-  /** What RR_RPC says; undefined: there is no RPC server. */
+  /**
+   * What RR_RPC says to workers of a release that is built now; undefined: there is no RPC server. It
+   * goes live together with an address that is coming.
+   */
   get address(): string | undefined {
-    return this.#server?.address;
+    return (this.#coming ?? this.#server)?.address;
   }
 
   /** @throws Failure when the address cannot be bound */
@@ -38,6 +43,24 @@ export class RpcDoor implements Addressed {
   }
 
   async rebind(next: Config): Promise<Rebinding | undefined> {
+    const rebinding = await this.#rebind(next);
+    if (rebinding === undefined) return undefined;
+    const { address, commit, undo } = rebinding;
+    this.#coming = { address };
+    const over = (what: () => void) => () => {
+      this.#coming = undefined;
+      what();
+    };
+    return { commit: over(commit), undo: over(undo) };
+  }
+
+  configure(): void {}
+
+  async close(): Promise<void> {
+    await this.#server?.close(LAST_CALLS);
+  }
+
+  async #rebind(next: Config): Promise<(Rebinding & { address?: string }) | undefined> {
     const old = this.#server;
     const rpc = rpcOf(next);
     if (old !== undefined && rpc !== undefined) {
@@ -46,6 +69,7 @@ export class RpcDoor implements Addressed {
     if (old === undefined && rpc === undefined) return undefined;
     const server = await this.#open(next);
     return {
+      address: server?.address,
       commit: () => {
         this.#server = server;
         // Workers of the release before still call it, until they end.
@@ -53,12 +77,6 @@ export class RpcDoor implements Addressed {
       },
       undo: () => void server?.close(0),
     };
-  }
-
-  configure(): void {}
-
-  async close(): Promise<void> {
-    await this.#server?.close(LAST_CALLS);
   }
 
   async #open(config: Config): Promise<RpcServer | undefined> {

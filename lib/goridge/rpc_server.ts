@@ -62,6 +62,8 @@ export interface RpcOptions {
 
 /** An address that is served besides the one in use. */
 export interface RpcRebinding {
+  /** The one that commit() makes the one in use. */
+  readonly address: string;
   /** Gives the old address up. Synchronous. */
   commit(): void;
   /** Gives the new address up. */
@@ -132,6 +134,7 @@ export class RpcServer implements AsyncDisposable {
     }
     const next = this.#enter(listener, listen);
     return {
+      address: listener.dsn,
       commit: () => {
         this.#current = next;
         this.#owner = owner;
@@ -160,6 +163,7 @@ export class RpcServer implements AsyncDisposable {
     const { listener } = this.#current;
     listener.give(owner);
     return {
+      address: listener.dsn,
       commit: () => void (this.#owner = owner),
       undo: () => this.#attempt("give back", () => listener.give(before)),
     };
