@@ -5,6 +5,7 @@
  * Invariant: an answer that is taken has exactly one option, and it lies within the payload.
  */
 
+import { textOf } from "./printed.ts";
 import { type Frame, FrameBroken, type OutFrame } from "./relay.ts";
 
 /** A payload taken apart; both are views on it. */
@@ -25,13 +26,20 @@ export function request(
 /** Context and body of an answer. @throws FrameBroken when it cannot be taken apart */
 export function split({ options, payload }: Frame): Split {
   if (options.length !== 1) {
-    throw new FrameBroken(`an answer has one option, and this one has ${options.length}`);
+    throw noAnswer(`an answer has one option, and this one has ${options.length}`, payload);
   }
   const [length] = options;
   if (length > payload.length) {
-    throw new FrameBroken(
+    throw noAnswer(
       `the answer's context shall be ${length} bytes long, and the whole answer is ${payload.length}`,
+      payload,
     );
   }
   return { context: payload.subarray(0, length), body: payload.subarray(length) };
+}
+
+/** With what stands there: what a worker printed into its answer, mostly. */
+function noAnswer(wrong: string, payload: Uint8Array): FrameBroken {
+  const text = textOf(payload);
+  return new FrameBroken(text === "" ? wrong : `${wrong}: "${text}"`, text);
 }
