@@ -69,7 +69,7 @@ export class RawConnection implements Watched, Source {
 
   #phase: Phase = "handshake";
   /** When the phase began, or made progress last. */
-  #since: number;
+  #since = 0;
   #halfClosedSince: number | undefined;
   #exchange: RawExchange | undefined;
   /** The answer to a request that did not come in time, and the close after it. */
@@ -83,11 +83,12 @@ export class RawConnection implements Watched, Source {
     this.client = addressOf(conn.remoteAddr);
     this.inbox = new Inbox(this.wire, this.head, this.#onRead);
     this.body = new FramedBody(this);
-    this.#since = shared.sweeper.now;
   }
 
   /** Serves the connection until its end. */
   async run(): Promise<void> {
+    // Between connections the sweeper's time stands still.
+    this.#enter("handshake");
     try {
       if (this.tls && !await this.#shakeHands()) return;
       while (await this.#serveOne());

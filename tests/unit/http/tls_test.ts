@@ -104,6 +104,20 @@ Deno.test("tls: a handshake that stalls holds up nobody, and ends with the heade
   await until("they are gone, the other is not", () => tls.front.connections === 1);
 });
 
+Deno.test("tls: a handshake has its whole time, however long nobody came before", async () => {
+  const clock = new ManualClock();
+  await using tls = new TlsFront(clock);
+  await clock.advance(3_600_000);
+  using conn = await Deno.connect({ hostname: "127.0.0.1", port: tls.front.address.port });
+  await until("it is taken", () => tls.front.connections === 1);
+  await clock.advance(1_000);
+  assertEquals(tls.front.connections, 1);
+  const secure = await Deno.startTls(conn, { hostname: "localhost", caCerts: [pem("ca")] });
+  using client = new RawPeer(secure);
+  await client.request("GET /late HTTP/1.1", "Host: x");
+  assertEquals((await client.message()).status, 200);
+});
+
 Deno.test("tls: a drain does not wait for handshakes", async () => {
   const clock = new ManualClock();
   await using tls = new TlsFront(clock);
