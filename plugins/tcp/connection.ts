@@ -77,6 +77,8 @@ export class TcpConnection implements Accepted, Holder {
   readonly #wire: Wire;
   readonly #messages: Messages;
   readonly #over = Promise.withResolvers<void>();
+  /** The socket is closed: a write that was under way may not hear of it. */
+  readonly #closed = Promise.withResolvers<void>();
   #phase: Phase = "handshake";
   /** When the phase began, or made progress last. */
   #since = 0;
@@ -256,7 +258,7 @@ export class TcpConnection implements Accepted, Holder {
     if ((verb === "WRITE" || verb === "WRITECLOSE") && body.length > 0) {
       this.#enter("writing");
       // To a client that is gone nothing is written; the read that follows tells that it is.
-      await this.#wire.write(body, 0, body.length);
+      await Promise.race([this.#wire.write(body, 0, body.length), this.#closed.promise]);
     }
     return verb === "CONTINUE" || verb === "WRITE" ? "go on" : "close";
   }
@@ -316,11 +318,11 @@ export class TcpConnection implements Accepted, Holder {
 
   #shut(): void {
     if (this.#wire.closed) return;
-    // After a clean end of both sides the runtime has nothing left to wait for.
-    if (this.#tls && !(this.#ended && !this.#wire.writing)) {
-      this.#around.leftovers.add(this.#client);
-    }
+    // The runtime holds a socket until its write is taken, and one with TLS until both sides ended.
+    const held = this.#wire.writing || (this.#tls && !this.#ended);
+    if (held) this.#around.leftovers.add(this.#client);
     this.#wire.close();
+    this.#closed.resolve();
   }
 
   #enter(phase: Phase): void {
