@@ -22,7 +22,7 @@ import { parse } from "./parse.ts";
 import { type Place, placeOf } from "./place.ts";
 import { failureText } from "./render/failure.ts";
 import { colourful, plain } from "./render/paint.ts";
-import { COMMANDS } from "./table.ts";
+import { COMMANDS, HIDDEN } from "./table.ts";
 
 /** Runs the command that `args` name. @returns the exit code */
 export async function run(args: string[]): Promise<ExitCode> {
@@ -31,7 +31,7 @@ export async function run(args: string[]): Promise<ExitCode> {
   const out = new Output(voiceOf(args.includes("--json"), env));
   try {
     requirePlatform();
-    const parsed = parse(args, COMMANDS, () => realClock.wall());
+    const parsed = parse(args, [...COMMANDS, ...HIDDEN], () => realClock.wall());
     const { command, values } = parsed;
     if (values.flag("version")) return await versionCommand().run(newCall(parsed, out, env));
     if (values.flag("help")) {

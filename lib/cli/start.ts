@@ -12,7 +12,7 @@
  * Invariant: when this returns, a daemon answers; when it throws, none that we started is left.
  */
 
-import { fromFileUrl, join, resolve } from "@std/path";
+import { join, resolve } from "@std/path";
 import { freshHistory, nextTry, type RetryPolicy } from "../core/backoff.ts";
 import { sleep, within } from "../core/clock.ts";
 import { Exit, type ExitCode, Failure, failureFromJson } from "../core/failure.ts";
@@ -21,6 +21,7 @@ import { detach, type Detached } from "../os/detach.ts";
 import { makePrivateDir } from "../os/dirs.ts";
 import { logTail, prepareLog } from "../os/log_file.ts";
 import type { Call } from "./command.ts";
+import { ourselves } from "./ourselves.ts";
 import { homeOf } from "./place.ts";
 
 /** Says to the new process that its parent waits for its first line. */
@@ -135,13 +136,6 @@ async function launch(call: Call, options: StartOptions): Promise<Started> {
   await within(call.clock, END_TIME, child.ended);
   await child.letGo();
   throw failureFromJson(said as unknown as Parameters<typeof failureFromJson>[0]);
-}
-
-/** The command line of this very program. */
-function ourselves(): string[] {
-  const program = Deno.execPath();
-  if (Deno.build.standalone) return [program];
-  return [program, "run", "--quiet", "-A", "--unstable-net", fromFileUrl(Deno.mainModule)];
 }
 
 function parseLine(line: string | undefined): Record<string, unknown> | undefined {

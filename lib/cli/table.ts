@@ -6,6 +6,7 @@
 
 import type { Command } from "./command.ts";
 import { deploy } from "./commands/deploy.ts";
+import { evaluate } from "./commands/evaluate.ts";
 import { events } from "./commands/events.ts";
 import { helpOf } from "./commands/help.ts";
 import { logs } from "./commands/logs.ts";
@@ -44,3 +45,6 @@ export const COMMANDS: readonly Command[] = [
   version,
   helpOf(() => COMMANDS),
 ];
+
+/** Commands that only the program itself calls. */
+export const HIDDEN: readonly Command[] = [evaluate];
