@@ -40,14 +40,9 @@ export async function restart(
     (choice.policy === undefined || slot.place.config.policy === choice.policy)
   );
   if (chosen.length === 0) {
-    const known = [...fleet.standing.slots, ...(fleet.active?.slots ?? [])].map((slot) => slot.id);
     const { process, policy = "running" } = choice;
     const what = process === undefined ? `${policy} process` : `process "${process}"`;
-    throw new Failure(`there is no ${what} to restart`, {
-      fix: known.length === 0
-        ? "nothing runs: deploy a release first"
-        : `running processes: ${[...new Set(known)].join(", ")}`,
-    });
+    throw new Failure(`there is no ${what} to restart`, { fix: restartable(fleet) });
   }
   const done: string[] = [];
   for (const slot of chosen) {
@@ -59,6 +54,15 @@ export async function restart(
     done.push(slot.instance);
   }
   return done;
+}
+
+/** What can be restarted, for people. */
+function restartable({ standing, active }: Fleet): string {
+  const known = [...standing.slots, ...(active?.slots ?? [])].map(({ id }) => id);
+  const hints = known.length === 0 ? [] : [`running processes: ${[...new Set(known)].join(", ")}`];
+  const pools = active?.pools.map(({ name }) => name) ?? [];
+  if (pools.length > 0) hints.push(`workers (${pools.join(", ")}) are replaced by \`reset\``);
+  return hints.length === 0 ? "nothing runs: deploy a release first" : hints.join("; ");
 }
 
 /**

@@ -161,6 +161,9 @@ daemonTest("workers: who does what since when", {
   assertEquals(unknown.code, 1);
   assertStringIncludes(unknown.stderr, 'no worker pool "nope"');
   assertStringIncludes(unknown.stderr, "pools: http");
+  const restart = await d.cli("restart", "--process", "http");
+  assertEquals(restart.code, 1);
+  assertStringIncludes(restart.stderr, "workers (http) are replaced by `reset`");
   await held.finish();
   const after = (await workersOf(d)).workers.find(({ pid }) => pid === held.pid)!;
   assertEquals([after.state, after.doing], ["ready", null]);
