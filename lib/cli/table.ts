@@ -8,6 +8,7 @@ import type { Command } from "./command.ts";
 import { deploy } from "./commands/deploy.ts";
 import { evaluate } from "./commands/evaluate.ts";
 import { events } from "./commands/events.ts";
+import { explain } from "./commands/explain.ts";
 import { helpOf } from "./commands/help.ts";
 import { logs } from "./commands/logs.ts";
 import { plan } from "./commands/plan.ts";
@@ -21,6 +22,7 @@ import { serve } from "./commands/serve.ts";
 import { shutdown } from "./commands/shutdown.ts";
 import { status } from "./commands/status.ts";
 import { stop } from "./commands/stop.ts";
+import { top } from "./commands/top.ts";
 import { validate } from "./commands/validate.ts";
 import { version } from "./commands/version.ts";
 import { workers } from "./commands/workers.ts";
@@ -31,6 +33,7 @@ export const COMMANDS: readonly Command[] = [
   rollback,
   status,
   workers,
+  top,
   stop,
   restart,
   reset,
@@ -40,6 +43,7 @@ export const COMMANDS: readonly Command[] = [
   plan,
   logs,
   events,
+  explain,
   validate,
   schema,
   version,

@@ -30,16 +30,23 @@ export interface View<T> {
 
 /** Shows a view once, or with `--watch` until somebody has had enough. @throws what a look throws */
 export async function show<T>(call: Call, view: View<T>): Promise<void> {
+  if (!call.values.flag("watch")) return await once(call, view, "");
+  await again(call, view, call.interrupt());
+}
+
+/** Shows a view once, below `before`. @throws what the look throws */
+export async function once<T>({ out }: Call, view: View<T>, before: string): Promise<void> {
+  const seen = await view.look();
+  await out.result(seen, () => before + view.text(seen));
+}
+
+/** Shows a view every second until `enough` is aborted, for being `interrupted`. */
+export async function again<T>(call: Call, view: View<T>, enough: AbortSignal): Promise<void> {
   const { out, clock } = call;
-  const once = async (before: string) => {
-    const seen = await view.look();
-    await out.result(seen, () => before + view.text(seen));
-  };
-  if (!call.values.flag("watch")) return await once("");
-  const end = AbortSignal.any([call.interrupt(), out.gone]);
+  const end = AbortSignal.any([enough, out.gone]);
   const before = out.voice.terminal ? HOME : "";
   while (!end.aborted) {
-    await once(before);
+    await once(call, view, before);
     await sleep(clock, INTERVAL, end).catch((error) => {
       // Ctrl-C and a reader that has gone are how a watch ends.
       if (error !== interrupted && !out.gone.aborted) throw error;

@@ -71,7 +71,7 @@ export const RESTART_WINDOW_WHEN_LIMITED = 60 * SECOND;
 export const MEMORY = { warn: 0, check_interval: 5 * SECOND } as const;
 
 /** `events`: what of the journal is on disk. */
-export const EVENTS = { max_size: 10_000_000, max_files: 5 } as const;
+export const EVENTS = { max_size: 10 * 1024 * KIB, max_files: 5 } as const;
 
 /** `release_retention`. */
 export const RETENTION = { keep: 10, max_age: 0 } as const;
@@ -142,6 +142,38 @@ export const TCP = {
   send_timeout: 60 * SECOND,
   max_connections: 0,
 } as const;
+
+/** `jobs`. */
+export const JOBS = {
+  num_pollers: 0,
+  timeout: 60 * SECOND,
+  pipeline_size: 1_000_000,
+  options: { parallelism: 10 },
+  /** Ours. */
+  drain_timeout: 60 * SECOND,
+} as const;
+
+/** One of `jobs.pipelines`. */
+export const PIPELINE = {
+  priority: 10,
+  prefetch: 1000,
+  config: { max_jobs: 1_000_000, max_size: 1024 * KIB * KIB, permissions: 0o600 },
+  /** Ours, from here on. */
+  parallelism: 0,
+  timeout: 0,
+} as const;
+
+/** `retry` of a pipeline; also in force where none is written. */
+export const JOB_RETRY = {
+  max_attempts: 5,
+  backoff: 1 * SECOND,
+  factor: 2,
+  max_delay: 60 * SECOND,
+  jitter: 0,
+} as const;
+
+/** One of `jobs.schedules`. */
+export const SCHEDULE = { payload: "", missed: "skip" } as const;
 
 /** `rpc`. */
 export const RPC = { listen: "tcp://127.0.0.1:6001" } as const;

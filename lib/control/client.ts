@@ -22,6 +22,8 @@ import type {
   DeployRequest,
   DeployResult,
   EventsQuery,
+  ExplainQuery,
+  Explanation,
   Health,
   LogRecord,
   LogsQuery,
@@ -128,6 +130,10 @@ export class ControlClient {
     signal?: AbortSignal,
   ): Promise<DeployResult> {
     return this.#work("rollback", request, tell, signal);
+  }
+
+  explain({ name }: ExplainQuery): Promise<Explanation> {
+    return this.#ask("GET", `explain?name=${encodeURIComponent(name)}`, undefined, LOOK_TIME);
   }
 
   /** Events; with `follow` until the signal or the end of the daemon. */

@@ -8,7 +8,7 @@
 
 import type { Change } from "../config/config.ts";
 import type { LogRecord } from "../process/log_record.ts";
-import type { ProcessSnapshot } from "../process/types.ts";
+import type { OutputLine, ProcessSnapshot } from "../process/types.ts";
 import type { EventRecord } from "../telemetry/events.ts";
 import type { PoolSnapshot, WorkerSnapshot } from "../pool/types.ts";
 import type { IntakeSnapshot } from "../release/intake.ts";
@@ -148,9 +148,11 @@ export interface Health {
   active_release_id: string | null;
 }
 
-/** `GET /v1/events?follow=1&limit=N&since=SEQ` */
+/** `GET /v1/events?follow=1&limit=N&since=T` */
 export interface EventsQuery {
   limit?: number;
+  /** Milliseconds of wall time; only later events. */
+  since?: number;
   follow?: boolean;
 }
 
@@ -161,7 +163,56 @@ export interface LogsQuery {
   lines?: number;
   /** Milliseconds of wall time; only later lines. */
   since?: number;
+  /** Only lines that contain this text. */
+  grep?: string;
   follow?: boolean;
+}
+
+/** `GET /v1/explain?name=NAME` */
+export interface ExplainQuery {
+  /** A process, one copy, a pool, a worker, or a release. */
+  name: string;
+}
+
+/** Something that happened, in words. */
+export interface Happening {
+  /** ISO 8601, UTC. */
+  at: string;
+  event: string;
+  text: string;
+}
+
+/** A start that failed, in full. */
+export interface FailedStart {
+  at: string;
+  error: string;
+  fix?: string;
+  /** As `detail` of a failure: argv, cwd, user, env_keys, exit, elapsed, last output. */
+  detail: Record<string, unknown>;
+}
+
+/** Why one thing is as it is. */
+export interface Subject {
+  kind: "process" | "pool" | "worker" | "release";
+  id: string;
+  /** What it belongs to; null: to the daemon itself, or it is not there any more. */
+  release_id: string | null;
+  /** As in status; `gone`: only events know it. */
+  state: string;
+  /** Why, one sentence each, the most important first. */
+  because: string[];
+  /** Oldest first, also from before the last start of the daemon. */
+  history: Happening[];
+  /** The last one that is known. */
+  failed_start?: FailedStart;
+  /** The last lines it printed. */
+  output: OutputLine[];
+}
+
+/** What `explain` answers; never without a subject. */
+export interface Explanation {
+  name: string;
+  subjects: Subject[];
 }
 
 /** The daemon, as commands see it. Every method may throw Failure. */
@@ -187,6 +238,7 @@ export interface Operations {
   plan(): Promise<ReloadResult>;
   /** Resolves when everything is stopped and only this answer is left to send. */
   shutdown(): Promise<{ status: "success"; message: string }>;
+  explain(query: ExplainQuery): Promise<Explanation>;
   events(query: EventsQuery, signal: AbortSignal): AsyncIterable<EventRecord>;
   logs(query: LogsQuery, signal: AbortSignal): AsyncIterable<LogRecord>;
 }

@@ -8,6 +8,7 @@
 import type {
   DeployRequest,
   EventsQuery,
+  ExplainQuery,
   LogsQuery,
   Operations,
   ResetRequest,
@@ -143,8 +144,18 @@ export const ROUTES: readonly Route[] = [
   },
   {
     method: "GET",
+    path: "/v1/explain",
+    fields: { name: { kind: "text", required: true } },
+    run: ({ operations, input }) => operations.explain(input as ExplainQuery),
+  },
+  {
+    method: "GET",
     path: "/v1/events",
-    fields: { limit: { kind: "count", max: MAX_RECORDS }, follow: { kind: "flag" } },
+    fields: {
+      limit: { kind: "count", max: MAX_RECORDS },
+      since: { kind: "count" },
+      follow: { kind: "flag" },
+    },
     follows: true,
     run: ({ operations, input, stream }) =>
       records(stream, (signal) => operations.events(input as EventsQuery, signal)),
@@ -156,6 +167,7 @@ export const ROUTES: readonly Route[] = [
       process: { kind: "text" },
       lines: { kind: "count", max: MAX_RECORDS },
       since: { kind: "count" },
+      grep: { kind: "text" },
       follow: { kind: "flag" },
     },
     follows: true,

@@ -12,6 +12,8 @@ import type {
   DeployRequest,
   DeployResult,
   EventsQuery,
+  ExplainQuery,
+  Explanation,
   LogsQuery,
   Operations,
   Progress,
@@ -36,6 +38,7 @@ import { checkReleaseId } from "../release/release_id.ts";
 import { restart, scale } from "../release/restart.ts";
 import { stopRelease } from "../release/stop_release.ts";
 import type { Context } from "./context.ts";
+import { explain, EXPLAINED_EVENTS, isAbout } from "./explain.ts";
 import { health, status } from "./status.ts";
 import { planned, type Target, type Transition, transition } from "./transition.ts";
 
@@ -129,13 +132,7 @@ export function operations(context: Context, shutdown: (why: string) => Promise<
       return { status: "success", pools };
     },
 
-    workers({ plugin }: WorkersQuery): Workers {
-      const pools = poolsShown(fleet, plugin);
-      return {
-        pools: pools.map((pool) => pool.snapshot()),
-        workers: pools.flatMap((pool) => pool.workers()),
-      };
-    },
+    workers: ({ plugin }: WorkersQuery) => workers(context, plugin),
 
     reload(): Promise<ReloadResult> {
       return reload(context, "reload");
@@ -151,11 +148,30 @@ export function operations(context: Context, shutdown: (why: string) => Promise<
       return { status: "success", message: "everything is stopped" };
     },
 
+    async explain({ name }: ExplainQuery): Promise<Explanation> {
+      const events = await context.journal.search(isAbout(name), EXPLAINED_EVENTS);
+      return explain(name, {
+        status: status(context),
+        workers: workers(context),
+        config: context.config,
+        events,
+        now: context.clock.wall(),
+      });
+    },
+
     events: (query: EventsQuery, signal) => context.journal.query(query, signal),
     logs(query: LogsQuery, signal) {
       checkHasLog(context, query.process);
       return context.output.store.query(query, signal);
     },
+  };
+}
+
+function workers({ fleet }: Context, plugin?: string): Workers {
+  const pools = poolsShown(fleet, plugin);
+  return {
+    pools: pools.map((pool) => pool.snapshot()),
+    workers: pools.flatMap((pool) => pool.workers()),
   };
 }
 

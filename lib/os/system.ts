@@ -54,6 +54,9 @@ export interface PipedChild extends Child {
   readonly stdout: ReadableStream<Uint8Array>;
 }
 
+/** The unit of `cpu_ticks`, milliseconds (USER_HZ is 100 wherever Linux has it). */
+export const CPU_TICK = 10;
+
 /** One row of a process table scan. */
 export interface ProcRow {
   pid: number;

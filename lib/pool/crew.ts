@@ -313,10 +313,12 @@ export class Crew {
     if (attempt.abort.signal.aborted) return slot.filled.reject(error);
     this.pace.failed(attempt.since, messageOf(error), this.#clock.now());
     // The command line may hold secrets, and events go to logs.
-    const { argv: _, ...detail } = (error instanceof Failure ? error.detail : undefined) ?? {};
+    const { fix, detail: all } = error instanceof Failure ? error : {};
+    const { argv: _, ...detail } = all ?? {};
     const { name: pool, release } = this.#spec;
     const worker = `${pool}#${slot.index}`;
-    const facts = { pool, release, worker, error: messageOf(error), detail };
+    const why = { error: messageOf(error), ...(fix !== undefined && { fix }) };
+    const facts = { pool, release, worker, ...why, detail };
     this.#host.emit("worker_start_failed", facts);
     const { wish } = slot;
     if (wish?.done !== undefined && attempt.since >= wish.since) {

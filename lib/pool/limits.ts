@@ -4,15 +4,13 @@
  * Invariant: pure; a limit of 0 is none; a worker that was never used is never idle for too long.
  */
 
-import type { ProcRow } from "../os/system.ts";
+import { CPU_TICK, type ProcRow } from "../os/system.ts";
 import type { Usage } from "./home.ts";
 import type { PoolSettings } from "./types.ts";
 import type { Mark } from "./worker_life.ts";
 
 /** Most random extra on `max_jobs`, so that workers started together do not end together. */
 const JOBS_SPREAD = 0.14;
-/** The unit of `cpu_ticks`, milliseconds (USER_HZ is 100 wherever Linux has it). */
-const TICK = 10;
 
 /** What is known of a worker. */
 export interface Facts {
@@ -55,8 +53,8 @@ export class Meter {
     if (row === undefined) return this.usage;
     let { cpu_percent } = this.usage;
     const elapsed = now - this.#at;
-    if (this.#ticks === undefined || elapsed >= TICK) {
-      const used = (row.cpu_ticks - (this.#ticks ?? row.cpu_ticks)) * TICK;
+    if (this.#ticks === undefined || elapsed >= CPU_TICK) {
+      const used = (row.cpu_ticks - (this.#ticks ?? row.cpu_ticks)) * CPU_TICK;
       cpu_percent = elapsed > 0 ? Math.round((used / elapsed) * 1000) / 10 : 0;
       this.#ticks = row.cpu_ticks;
       this.#at = now;

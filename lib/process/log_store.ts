@@ -32,6 +32,8 @@ export interface LogStoreQuery {
   lines?: number;
   /** Milliseconds of wall time; only lines from then on. */
   since?: number;
+  /** Only lines that contain this text. */
+  grep?: string;
   /** Go on with what is printed from now on. */
   follow?: boolean;
 }
@@ -81,7 +83,7 @@ export class LogStore {
   query(query: LogStoreQuery, signal?: AbortSignal): AsyncIterableIterator<LogRecord> {
     let coming: AsyncIterableIterator<LogRecord> | undefined;
     const past = this.#past(query, signal, () => {
-      if (query.follow) coming = this.#options.feed.follow(signal, wants(query.process));
+      if (query.follow) coming = this.#options.feed.follow(signal, wants(query));
     });
     return thenFollow(past, () => coming);
   }
@@ -97,7 +99,7 @@ export class LogStore {
     });
     try {
       const oldest = stamp(query.since ?? 0);
-      const match = matcher(query.process, oldest, signal);
+      const match = matcher(query, oldest, signal);
       const sources = query.lines === undefined && query.since !== undefined
         ? await startsAt(logs, query.since)
         : await lastLines(logs, this.#lines(query), oldest, match);
@@ -124,15 +126,16 @@ export class LogStore {
   }
 }
 
-/** Whether a record belongs to a process: by instance or by configured id. */
-function wants(process: string | undefined): (record: LogRecord) => boolean {
-  if (process === undefined) return () => true;
-  return ({ process: instance }) => instance === process || idOf(instance) === process;
+/** Whether a record is of the process, by instance or by configured id, and has the text. */
+function wants({ process, grep }: LogStoreQuery): (record: LogRecord) => boolean {
+  return ({ process: instance, line }) =>
+    (process === undefined || instance === process || idOf(instance) === process) &&
+    (grep === undefined || line.includes(grep));
 }
 
 /** @throws the signal's reason, to end a search that nobody waits for any more */
-function matcher(process: string | undefined, oldest: string, signal?: AbortSignal): Match {
-  const wanted = wants(process);
+function matcher(query: LogStoreQuery, oldest: string, signal?: AbortSignal): Match {
+  const wanted = wants(query);
   return (text) => {
     signal?.throwIfAborted();
     const record = decodeRecord(text);

@@ -303,7 +303,8 @@ export class Process {
       const { argv: _, ...detail } = failure.detail ?? {};
       this.#past.portTaken = detail.port_taken === true;
       this.#tell();
-      emit("process_start_failed", { ...name, error: failure.message, detail });
+      const { message: error, fix } = failure;
+      emit("process_start_failed", { ...name, error, ...(fix !== undefined && { fix }), detail });
       starts.reject(failure);
     } catch (error) {
       this.#bug("the report of a failed start", error);

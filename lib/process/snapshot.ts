@@ -5,7 +5,7 @@
  * ended).
  */
 
-import type { ProcRow } from "../os/system.ts";
+import { CPU_TICK, type ProcRow } from "../os/system.ts";
 import type { Chronicle } from "./chronicle.ts";
 import { residentBytes } from "./memory.ts";
 import type { Run } from "./run.ts";
@@ -42,7 +42,7 @@ export function snapshotOf(facts: Facts, members: ProcRow[]): ProcessSnapshot {
     memory_restarts: past.memoryRestarts,
     ...(past.lastMemoryRestartAt && { last_memory_restart_at: past.lastMemoryRestartAt }),
     ...(past.lastStartReason && { last_start_reason: past.lastStartReason }),
-    ...(members.length > 0 && { rss_bytes: residentBytes(members) }),
+    ...(members.length > 0 && { rss_bytes: residentBytes(members), cpu_ms: cpuTime(members) }),
     children: members
       .map(({ pid, command, rss_bytes }) => ({ pid, command, rss_bytes }))
       .sort((a, b) => a.pid - b.pid),
@@ -53,4 +53,8 @@ export function snapshotOf(facts: Facts, members: ProcRow[]): ProcessSnapshot {
     ...(facts.nextStartAt !== undefined && { next_start_at: facts.nextStartAt }),
     logs: facts.logs,
   };
+}
+
+function cpuTime(members: ProcRow[]): number {
+  return members.reduce((sum, { cpu_ticks }) => sum + cpu_ticks, 0) * CPU_TICK;
 }

@@ -96,6 +96,8 @@ export interface ProcessSnapshot {
   last_memory_restart_at?: string;
   last_start_reason?: StartReason;
   rss_bytes?: number;
+  /** Processor time that the living members of its group have used, milliseconds. */
+  cpu_ms?: number;
   children: { pid: number; command: string; rss_bytes: number }[];
   /** How the last run ended; null before any run ended. */
   exit: (ExitStatus & { at: string }) | null;

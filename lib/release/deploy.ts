@@ -82,6 +82,7 @@ export async function deploy(
     emit("deploy_failed", {
       release: id,
       error: failure.message,
+      ...(failure.fix !== undefined && { fix: failure.fix }),
       ms: Math.round(clock.now() - began),
       detail: failure.detail,
     });

@@ -1,8 +1,10 @@
 /** `logs`: what the processes print. */
 
+import type { LogRecord } from "../../control/operations.ts";
 import { Exit } from "../../core/failure.ts";
 import { CLIENT_EXITS, type Command } from "../command.ts";
-import { logText } from "../render/records.ts";
+import { matching, SEARCHED, wantedOf } from "../grep.ts";
+import { logJson, logText } from "../render/records.ts";
 import { show } from "../stream.ts";
 
 /** Lines shown when neither --lines nor --since is given. */
@@ -32,24 +34,38 @@ export const logs: Command = {
       value: "TIME",
       about: "only later lines: 10m ago, or a date such as 2030-01-31T12:00:00Z",
     },
+    {
+      name: "grep",
+      kind: "text",
+      value: "TEXT",
+      about: "only lines with this text, or that match /PATTERN/ (i: whatever the case)",
+    },
   ],
   exits: {
     ...CLIENT_EXITS,
     [Exit.failed]: "the daemon ended, or there is no such process",
   },
-  examples: ["supervisor logs -f", "supervisor logs --process web --since 10m"],
+  examples: [
+    "supervisor logs -f",
+    "supervisor logs --process web --since 10m",
+    "supervisor logs --grep '/time.?out/i'",
+  ],
   async run(call) {
     const { values } = call;
     const since = values.moment("since");
     const follow = values.flag("follow");
-    const query = {
-      process: values.text("process"),
-      lines: values.count("lines") ?? (since === undefined ? LINES : undefined),
-      since,
-      follow,
-    };
+    const lines = values.count("lines") ?? (since === undefined ? LINES : undefined);
+    const grep = values.text("grep");
+    const wanted = grep === undefined ? undefined : wantedOf(grep);
+    const query = { process: values.text("process"), lines, since, follow };
     const client = await call.client();
-    const render = logText(call.out.voice.paint);
-    return await show(call, follow, (signal) => client.logs(query, signal), render);
+    const open = (signal: AbortSignal): AsyncIterable<LogRecord> => {
+      if (wanted === undefined) return client.logs(query, signal);
+      if ("text" in wanted) return client.logs({ ...query, grep: wanted.text }, signal);
+      const searched = { ...query, lines: since === undefined ? SEARCHED : undefined };
+      const matches = ({ line }: LogRecord) => wanted.pattern.test(line);
+      return matching(client.logs(searched, signal), matches, follow ? undefined : lines);
+    };
+    return await show(call, follow, open, logText(call.out.voice.paint), logJson);
   },
 };

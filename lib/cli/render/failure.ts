@@ -12,6 +12,7 @@ import { took } from "./amount.ts";
 /** Facts shown one a line, in this order, and their names. */
 const FACTS: readonly [key: string, name: string][] = [
   ["argv", "command"],
+  ["command", "command"],
   ["cwd", "directory"],
   ["user", "user"],
   ["exit_code", "exit code"],

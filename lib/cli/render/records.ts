@@ -11,6 +11,26 @@ import { harmless } from "./paint.ts";
 
 const STYLES: readonly Style[] = ["cyan", "green", "yellow"];
 
+/**
+ * One record as JSON. A line that is itself a JSON object is embedded as it was printed, not quoted:
+ * a number of twenty digits keeps them all.
+ */
+export function logJson(record: LogRecord): string {
+  const { line, cut, ...head } = record;
+  if (cut || !isObject(line)) return JSON.stringify(record);
+  return `${JSON.stringify(head).slice(0, -1)},"line":${line.trim()}}`;
+}
+
+function isObject(line: string): boolean {
+  if (!/^\s*\{/.test(line)) return false;
+  try {
+    JSON.parse(line);
+    return true;
+  } catch {
+    return false; // text that begins with a brace
+  }
+}
+
 /** Columns of the names, at least; grows with the longest seen. */
 const NAME_WIDTH = 8;
 

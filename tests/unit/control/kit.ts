@@ -121,6 +121,10 @@ export class FakeOperations implements Operations {
     });
   shutdown: Operations["shutdown"] = () =>
     Promise.resolve({ status: "success", message: "stopped" });
+  explain: Operations["explain"] = (query) => {
+    this.#note("explain", query);
+    return Promise.resolve({ name: query.name, subjects: [] });
+  };
   events: Operations["events"] = (query, signal) => {
     this.#note("events", query);
     const past = [event(1), event(2)].slice(-(query.limit ?? 2));
