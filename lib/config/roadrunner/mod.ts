@@ -8,6 +8,8 @@ import { serviceSection } from "./service.ts";
 import { statusSection } from "./status.ts";
 
 export { httpSection } from "./http_section.ts";
+export { DEFAULT_POOL, jobsSection } from "./jobs_section.ts";
+export { readDeclaration } from "./jobs_pipeline.ts";
 export { logSettings, logsSection } from "./logs.ts";
 export { metricsSection } from "./metrics.ts";
 export { rpcSection } from "./rpc.ts";
@@ -15,7 +17,7 @@ export { serverSection } from "./server.ts";
 export { serviceSection } from "./service.ts";
 export { statusSection } from "./status.ts";
 export { tcpSection } from "./tcp.ts";
-export { httpOf, logsOf, metricsOf, rpcOf, serverOf, statusOf, tcpOf } from "./of.ts";
+export { httpOf, jobsOf, logsOf, metricsOf, rpcOf, serverOf, statusOf, tcpOf } from "./of.ts";
 
 /** The sections that no plugin reads. */
 export const coreSections: readonly (readonly [string, SectionSchema])[] = [

@@ -7,6 +7,7 @@
 import type { Config } from "../config.ts";
 import { SERVER } from "../defaults.ts";
 import type { HttpConfig } from "./http.ts";
+import type { JobsConfig } from "./jobs.ts";
 import type { LogsConfig } from "./logs.ts";
 import type { MetricsConfig } from "./metrics.ts";
 import type { RpcConfig } from "./rpc.ts";
@@ -27,6 +28,11 @@ export function httpOf(config: Config): HttpConfig | undefined {
 /** `tcp` */
 export function tcpOf(config: Config): TcpConfig | undefined {
   return config.sections.tcp as TcpConfig | undefined;
+}
+
+/** `jobs` */
+export function jobsOf(config: Config): JobsConfig | undefined {
+  return config.sections.jobs as JobsConfig | undefined;
 }
 
 /** `rpc` */

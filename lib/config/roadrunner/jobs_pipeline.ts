@@ -1,0 +1,251 @@
+/**
+ * `jobs.pipelines.<name>`: its keys, and what they mean together.
+ *
+ * RoadRunner wrote the keys of a driver beside `driver` first, and below `config` later; both are
+ * taken, and `config` counts. A pipeline that a client declares has them all beside each other.
+ *
+ * Invariant: a value that leaves completePipeline() is complete; drivers that are not there are
+ * refused by name.
+ */
+
+import * as z from "zod";
+import { JOB_RETRY, MAX_WAIT, PIPELINE } from "../defaults.ts";
+import { readMode, Refusal } from "../names.ts";
+import { count, described, duration, number, read, section, size, text } from "../schema/fields.ts";
+import { noEffect, seconds } from "./fields.ts";
+import type { PipelineConfig } from "./jobs.ts";
+
+/** As RoadRunner calls them; `boltdb` is answered by `sqlite`. */
+const DRIVERS = ["memory", "sqlite", "boltdb"] as const;
+/** Drivers of RoadRunner, and ours to come. */
+const NOT_YET = [
+  "redis",
+  "nats",
+  "amqp",
+  "beanstalk",
+  "kafka",
+  "sqs",
+  "google_pub_sub",
+  "nsq",
+];
+
+/** Jobs of one pipeline that are taken and not ended. */
+const MAX_PREFETCH = 1_000_000;
+const MAX_JOBS = 100_000_000;
+
+function readDriver(name: string): typeof DRIVERS[number] | Refusal {
+  const known = DRIVERS.find((one) => one === name);
+  if (known !== undefined) return known;
+  const fix = "write memory or sqlite";
+  const got = JSON.stringify(name);
+  if (!NOT_YET.includes(name)) return new Refusal(`must be a driver of jobs, got ${got}`, fix);
+  return new Refusal(`names ${got}, which this version does not support yet`, fix);
+}
+
+/** The name of a pipeline: whatever applications call theirs, dots and capitals included. */
+export function readPipelineName(name: string): string | Refusal {
+  if (/^[\p{L}\p{N}_][\p{L}\p{N}._:/@-]{0,127}$/u.test(name)) return name;
+  const what = 'must be letters, digits, ".", "_", ":", "/", "@" and "-" (at most 128)';
+  const near = name.replace(/[^\p{L}\p{N}._:/@-]+/gu, "-").replace(/^[^\p{L}\p{N}_]+|-+$/gu, "");
+  return new Refusal(what, `write e.g. ${near.slice(0, 128) || "default"}`);
+}
+
+const UNITS: Record<string, number> = { s: 1000, m: 60_000, h: 3_600_000 };
+
+function readRate(text: string): PipelineConfig["rate"] | Refusal {
+  const match = /^\s*(\d{1,7})\s*\/\s*([smh])\s*$/.exec(text);
+  const fix = "write e.g. 100/s, 30/m or 500/h";
+  const got = JSON.stringify(text);
+  if (match === null) return new Refusal(`must be a number of jobs in a time, got ${got}`, fix);
+  if (Number(match[1]) === 0) return new Refusal(`must be at least one job, got ${got}`, fix);
+  return { jobs: Number(match[1]), per: UNITS[match[2]] };
+}
+
+function readDeadLetter(text: string): PipelineConfig["dead_letter"] | Refusal {
+  if (text === "keep") return "keep";
+  const pipeline = readPipelineName(text);
+  return pipeline instanceof Refusal ? pipeline : { pipeline };
+}
+
+/** Keys of drivers. */
+const driverKeys = {
+  priority: count("Priority of jobs that bring none; lower is served first. 0: the default.", {
+    default: PIPELINE.priority,
+    min: 0,
+    max: Number.MAX_SAFE_INTEGER,
+  }).optional(),
+  prefetch: count("Jobs that are taken and not yet ended. 0: the default.", {
+    default: PIPELINE.prefetch,
+    min: 0,
+    max: MAX_PREFETCH,
+  }).optional(),
+  file: text("File of the driver sqlite; several pipelines may share one.", {
+    defaultFrom: "`jobs.db` in the state directory",
+    example: "var/jobs.db",
+  }).optional(),
+  permissions: read("octal mode", readMode, "Permissions of a file that is made.", {
+    default: "600",
+    example: "660",
+  }).optional(),
+  max_jobs: count(
+    "Jobs held by the driver memory, dead letters included; more are refused. (Not RoadRunner's.)",
+    { default: PIPELINE.config.max_jobs, min: 1, max: MAX_JOBS },
+  ).optional(),
+  max_size: size(
+    "Bytes of payloads held by the driver memory; more are refused. (Not RoadRunner's.)",
+    { default: PIPELINE.config.max_size },
+  ).optional(),
+};
+
+const retry = section(
+  "Deliveries of a job that fails. Where it is written, a worker's own requeue counts too. (Not RoadRunner's.)",
+  {
+    max_attempts: count("Deliveries, the first included.", {
+      default: JOB_RETRY.max_attempts,
+      min: 1,
+      max: 1_000_000,
+    }).optional(),
+    backoff: duration("Wait before the second delivery.", { default: JOB_RETRY.backoff })
+      .optional(),
+    factor: number("How much longer each further wait is.", {
+      default: JOB_RETRY.factor,
+      min: 1,
+      max: 100,
+    }).optional(),
+    max_delay: duration("Longest wait.", { default: JOB_RETRY.max_delay, min: 1 }).optional(),
+    jitter: number("Part of each wait that is drawn, so that not all come back at once.", {
+      default: JOB_RETRY.jitter,
+      min: 0,
+      max: 1,
+      example: 0.2,
+    }).optional(),
+  },
+);
+
+/** Keys beside `driver`. */
+const keys = {
+  driver: read("`memory`, `sqlite`", readDriver, "Where its jobs lie.", { example: "sqlite" }),
+  pool: text("One of `jobs.pools`, which works for it.", { example: "mail" }).optional(),
+  queue: noEffect("workers are told the name of the pipeline"),
+  ...driverKeys,
+  parallelism: count("Jobs at workers at a time. 0: no limit. (Not RoadRunner's.)", {
+    default: PIPELINE.parallelism,
+    min: 0,
+    max: 100_000,
+  }).optional(),
+  retry: retry.optional(),
+  dead_letter: read(
+    "`keep`, or a pipeline",
+    readDeadLetter,
+    "What becomes of a job that failed for good: kept as dead letter, or pushed to that pipeline. (Not RoadRunner's.)",
+    {
+      defaultFrom: "`keep` after the last attempt, and nothing for jobs that a worker gave up",
+      example: "keep",
+    },
+  ).optional(),
+  rate: read("number of jobs in a time", readRate, "Jobs begun. (Not RoadRunner's.)", {
+    defaultFrom: "no limit",
+    example: "100/s",
+  }).optional(),
+  unique: section("Jobs that are stored only once. (Not RoadRunner's.)", {
+    window: duration(
+      "How long a key (header `unique`) is remembered after a job with it was pushed.",
+      { example: "10m", min: 1, max: MAX_WAIT },
+    ),
+  }).optional(),
+  timeout: seconds(
+    "Longest time for one job; then its worker is killed. 0: none but `supervisor.exec_ttl`. (Not RoadRunner's.)",
+    { default: PIPELINE.timeout },
+  ).optional(),
+};
+
+/** One of `jobs.pipelines`. */
+export const pipelineSchema = section("A queue of jobs.", {
+  ...keys,
+  config: section("Options of the driver.", driverKeys).optional(),
+});
+
+/** What the schema leaves. */
+export type PipelineValues = z.output<typeof pipelineSchema>;
+
+/** A whole pipeline. `absolute`: for paths in it. */
+export function completePipeline(
+  values: PipelineValues,
+  absolute: (path: string, inConfig: boolean) => string,
+): PipelineConfig {
+  const { driver, pool, parallelism, retry, dead_letter, rate, unique, timeout } = values;
+  const own = { ...values, ...values.config };
+  const { file } = own;
+  const bolt = driver === "boltdb";
+  return {
+    driver: bolt ? "sqlite" : driver,
+    pool,
+    priority: own.priority || PIPELINE.priority,
+    prefetch: own.prefetch || PIPELINE.prefetch,
+    config: {
+      max_jobs: own.max_jobs ?? PIPELINE.config.max_jobs,
+      max_size: own.max_size || PIPELINE.config.max_size,
+      // A file of boltdb is none of sqlite.
+      file: file === undefined || bolt ? undefined : absolute(file, values.config?.file === file),
+      permissions: own.permissions ?? PIPELINE.config.permissions,
+    },
+    parallelism: parallelism ?? PIPELINE.parallelism,
+    retry: retry && { ...JOB_RETRY, ...retry },
+    dead_letter,
+    rate,
+    unique,
+    timeout: timeout ?? PIPELINE.timeout,
+  };
+}
+
+/** For clients, who send texts: numbers in decimal, lists and maps as JSON. */
+const declared = z.strictObject({
+  ...keys,
+  name: read("name", readPipelineName, "Name."),
+});
+
+/**
+ * A pipeline as a client declares it.
+ * @returns or what is wrong with which key
+ */
+export function readDeclaration(
+  texts: Readonly<Record<string, string>>,
+): { name: string; pipeline: PipelineConfig } | Refusal {
+  const parsed = declared.safeParse(
+    Object.fromEntries(Object.entries(texts).map(([key, text]) => [key, valueOf(key, text)])),
+  );
+  if (parsed.success) {
+    const { name, ...values } = parsed.data;
+    return { name, pipeline: completePipeline(values, (path) => path) };
+  }
+  const [issue] = parsed.error.issues;
+  if (issue.code === "unrecognized_keys") {
+    const names = issue.keys.map((key) => JSON.stringify(key)).join(", ");
+    return new Refusal(`the driver takes no ${names}`, "leave it out");
+  }
+  const fix = issue.code === "custom" ? String(issue.params?.fix ?? "") : "";
+  const key = issue.path.join(".");
+  const missing = texts[String(issue.path[0])] === undefined;
+  return new Refusal(`${key} ${missing ? "is missing" : issue.message}`, fix || `correct ${key}`);
+}
+
+const NUMBERS = ["priority", "prefetch", "max_jobs", "parallelism"];
+const MAPS = ["retry", "unique"];
+
+function valueOf(key: string, text: string): unknown {
+  if (NUMBERS.includes(key) && /^\d{1,15}$/.test(text.trim())) return Number(text);
+  if (!MAPS.includes(key)) return text;
+  try {
+    return JSON.parse(text);
+  } catch {
+    // Not JSON: the schema says what it should be.
+    return text;
+  }
+}
+
+/** `jobs.pipelines` */
+export const pipelinesSchema = described(
+  z.record(read("name", readPipelineName, "Name of a pipeline."), pipelineSchema),
+  "map",
+  "Queues of jobs by name.",
+);
