@@ -1,0 +1,48 @@
+/**
+ * Workers that answer twice, or print behind their answers: what they say unasked is never taken for
+ * the answer to the next request, which is somebody else's.
+ */
+
+import { assert, assertEquals } from "@std/assert";
+import { httpTest, type Site } from "../kit/http_workers.ts";
+
+const CLIENTS = 20;
+const EACH = 50;
+
+/** What a worker does behind one of its answers. */
+const THEN = ["twice", "late", "text", "cut", "error"];
+
+/** Answers by what they are: the asker's own token, a clean failure, or somebody else's. */
+interface Tally {
+  own: number;
+  failed: number;
+  foreign: string[];
+}
+
+/** `count` requests one after the other; every `nth` has a worker that misbehaves. */
+async function visit(site: Site, name: string, nth: number, tally: Tally): Promise<void> {
+  for (let i = 0; i < EACH; i++) {
+    const token = `${name}-${i}`;
+    const then = i % nth === 0 ? `&then=${THEN[(i / nth) % THEN.length]}` : "";
+    const { status, body } = await site.ask(`GET /own?token=${token}${then}`);
+    if (status === 200 && body === token) tally.own++;
+    else if (status === 502 && !body.includes("client")) tally.failed++;
+    else tally.foreign.push(`${token}: ${status} ${body}`);
+  }
+}
+
+httpTest(
+  "1,000 requests, workers that answer twice: nobody gets another's answer",
+  { pool: { num_workers: 4, allocate_timeout: "30s" } },
+  async (site) => {
+    const tally: Tally = { own: 0, failed: 0, foreign: [] };
+    await Promise.all(
+      Array.from({ length: CLIENTS }, (_, n) => visit(site, `client${n}`, 5 + n % 7, tally)),
+    );
+    assertEquals(tally.foreign, []);
+    assertEquals(tally.own + tally.failed, CLIENTS * EACH);
+    assert(tally.own > CLIENTS * EACH / 2, `${tally.own} of ${CLIENTS * EACH} were answered`);
+    const told = (await site.told("worker_failed")).map(({ how }) => how);
+    assert(told.includes("broken"));
+  },
+);
