@@ -58,10 +58,14 @@ export async function placeOf(
   return { socket: paths.socket, home: { request, identity, paths } };
 }
 
-/** The places of a daemon to be started. @throws Failure when only its socket is known */
-export function homeOf(place: Place): NonNullable<Place["home"]> {
+/**
+ * The places of a daemon, by its configuration.
+ * @param purpose what its configuration is needed for
+ * @throws Failure when only its socket is known
+ */
+export function homeOf(place: Place, purpose = "to start one"): NonNullable<Place["home"]> {
   if (place.home !== undefined) return place.home;
-  throw new Failure("--socket names a running daemon; to start one its configuration is needed", {
+  throw new Failure(`--socket names a running daemon; ${purpose} its configuration is needed`, {
     exit: Exit.usage,
     fix: "leave --socket out, or move the socket with -o control.socket=PATH",
   });

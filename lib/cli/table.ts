@@ -10,8 +10,11 @@ import { evaluate } from "./commands/evaluate.ts";
 import { events } from "./commands/events.ts";
 import { explain } from "./commands/explain.ts";
 import { helpOf } from "./commands/help.ts";
+import { import_ } from "./commands/import.ts";
 import { logs } from "./commands/logs.ts";
 import { plan } from "./commands/plan.ts";
+import { predeployCleanup } from "./commands/predeploy_cleanup.ts";
+import { recover } from "./commands/recover.ts";
 import { reload } from "./commands/reload.ts";
 import { reset } from "./commands/reset.ts";
 import { restart } from "./commands/restart.ts";
@@ -45,6 +48,9 @@ export const COMMANDS: readonly Command[] = [
   events,
   explain,
   validate,
+  recover,
+  predeployCleanup,
+  import_,
   schema,
   version,
   helpOf(() => COMMANDS),

@@ -164,6 +164,8 @@ function buildLegacy(
   if (values === undefined) return undefined;
   return {
     screens: values.screens ?? [],
+    supervisord: values.supervisord ?? [],
+    pm2: values.pm2 ?? [],
     processes: (values.processes ?? []).map(({ name, includes }, i) => ({
       name: name ?? `legacy process ${i + 1}`,
       includes,

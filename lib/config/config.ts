@@ -128,6 +128,8 @@ export interface ProcessConfig {
 
 export interface LegacyTakeover {
   screens: string[];
+  supervisord: string[];
+  pm2: string[];
   processes: { name: string; includes: string[] }[];
   force_stop_timeout: number;
 }

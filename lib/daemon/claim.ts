@@ -7,7 +7,7 @@
  * Invariant: after claim() returned, no other daemon of ours uses this socket or this state.
  */
 
-import { join } from "@std/path";
+import { dirname, join } from "@std/path";
 import type { ControlConfig } from "../config/config.ts";
 import { Exit, Failure } from "../core/failure.ts";
 import { makePrivateDir } from "../os/dirs.ts";
@@ -49,24 +49,48 @@ export function claim(
   for (const dir of [paths.state_dir, paths.log_dir, paths.spool_dir]) makePrivateDir(dir);
   const foreign = control.socket !== undefined && exists(paths.runtime_dir);
   if (!foreign) makePrivateDir(paths.runtime_dir, { owner: owner.uid });
-  const stateLock = join(paths.state_dir, "lock");
-  const held: PidFile[] = [];
+  const release = lockAll([pidFile, stateLockOf(paths)], paths, machine);
   try {
-    for (const path of [pidFile, stateLock]) {
-      const lock = PidFile.acquire(path, machine.self);
-      if (lock.held) throw alreadyRunning(lock.holder, path === stateLock, paths);
-      held.push(lock);
-    }
     // Only now: before it may be the directory of a daemon that lives.
     if (!foreign) shareRuntimeDir(paths.runtime_dir, owner);
   } catch (error) {
-    for (const lock of held) lock.release();
+    release();
     throw error;
   }
-  return {
-    owner,
-    release: () => held.reverse().forEach((lock) => lock.release()),
-  };
+  return { owner, release };
+}
+
+/**
+ * Keeps daemons away from these places while their state is worked on: takes the locks of a daemon
+ * without being one. What is not there is not made, for nothing can be lost in it.
+ *
+ * @returns gives the places free again
+ * @throws Failure: exit 5 when a daemon lives, whether it answers or not
+ */
+export function standIn(paths: Paths, machine: Machine): () => void {
+  const places = [paths.pid_file, stateLockOf(paths)].filter((path) => exists(dirname(path)));
+  return lockAll(places, paths, machine);
+}
+
+function stateLockOf({ state_dir }: Paths): string {
+  return join(state_dir, "lock");
+}
+
+/** All or none. @throws Failure */
+function lockAll(files: readonly string[], paths: Paths, machine: Machine): () => void {
+  const held: PidFile[] = [];
+  const release = () => held.reverse().forEach((lock) => lock.release());
+  try {
+    for (const path of files) {
+      const lock = PidFile.acquire(path, machine.self);
+      if (lock.held) throw alreadyRunning(lock.holder, path === stateLockOf(paths), paths);
+      held.push(lock);
+    }
+  } catch (error) {
+    release();
+    throw error;
+  }
+  return release;
 }
 
 /** Lets those through to the socket who shall reach it. @throws Failure when we may not chown */

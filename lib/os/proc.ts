@@ -102,6 +102,21 @@ export function commandOf(pid: number): string | undefined {
   return printable(words);
 }
 
+/** The words a process was started with, uncut; undefined when it is gone. Empty: a kernel thread. */
+export function argumentsOf(pid: number): string[] | undefined {
+  const text = readProc(`/proc/${pid}/cmdline`);
+  return text === undefined ? undefined : text.replace(/\0$/, "").split("\0");
+}
+
+/** The user id a process runs as; undefined when it is gone. */
+export function ownerOf(pid: number): number | undefined {
+  try {
+    return Deno.statSync(`/proc/${pid}`).uid ?? undefined;
+  } catch {
+    return undefined; // it ended: whose it was does not matter any more
+  }
+}
+
 /**
  * `NAME=value` pairs that a process was started with.
  *

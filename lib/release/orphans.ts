@@ -34,7 +34,7 @@ export class Orphans {
     readonly emit: Emit,
     readonly grace: number,
   ) {
-    const ours = entries.filter((entry) => isOurs(entry, system));
+    const ours = leftOf(entries, system);
     if (ours.length > 0) book.putAll(ours);
     for (const entry of ours) {
       this.#left.set(entry.pid, entry);
@@ -129,6 +129,11 @@ export class Orphans {
     }
     this.emit("orphan_stopped", facts);
   }
+}
+
+/** Those of a dead daemon's entries that are verified: what is still there of it. */
+export function leftOf(entries: readonly PidEntry[], system: System): PidEntry[] {
+  return entries.filter((entry) => isOurs(entry, system));
 }
 
 /**

@@ -14,6 +14,9 @@ import { MAX_SOCKET_PATH, socketPathBytes } from "./socket_path.ts";
 /** Processes one daemon runs. */
 export const MAX_PROCESSES = 1000;
 
+/** Keys of `legacy_takeover` that name something to stop. */
+const TAKEN_OVER = ["screens", "supervisord", "pm2", "processes"] as const;
+
 /** All rules about the file as a whole. */
 export function fileRules(context: RuleContext): Problem[] {
   const { config, declared } = context;
@@ -53,13 +56,11 @@ export function fileRules(context: RuleContext): Problem[] {
     problems.push(error(["control", "socket"], message, "use a shorter path"));
   }
   const legacy = config.legacy_takeover;
-  if (legacy !== undefined && legacy.screens.length + legacy.processes.length === 0) {
-    const parts = ["screens", "processes"].map((key) => ["legacy_takeover", key]);
-    if (!parts.some((path) => isFilled(context, path))) {
+  if (legacy !== undefined && TAKEN_OVER.every((key) => legacy[key].length === 0)) {
+    if (!TAKEN_OVER.some((key) => isFilled(context, ["legacy_takeover", key]))) {
       const message = "legacy_takeover names nothing to stop";
-      problems.push(
-        error(["legacy_takeover"], message, "add screens or processes, or remove it", "key"),
-      );
+      const fix = `add ${TAKEN_OVER.join(", ")}, or remove it`;
+      problems.push(error(["legacy_takeover"], message, fix, "key"));
     }
   }
   return problems;

@@ -55,6 +55,18 @@ export const fileSchema = section("Configuration of the supervisor.", {
       "Names of screen sessions to end.",
       { defaultFrom: "none", example: "[app]" },
     ).optional(),
+    supervisord: described(
+      z.array(text("Name of a program of supervisord.")),
+      "list",
+      "Programs to stop with `supervisorctl stop`.",
+      { defaultFrom: "none", example: "[app]" },
+    ).optional(),
+    pm2: described(
+      z.array(text("Name of an app of PM2.")),
+      "list",
+      "Apps to take out of PM2 with `pm2 delete`.",
+      { defaultFrom: "none", example: "[app]" },
+    ).optional(),
     processes: described(
       z.array(section("Processes found by their command line.", {
         name: text("Name for messages.", {

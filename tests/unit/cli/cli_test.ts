@@ -23,8 +23,9 @@ Deno.test("version, --version, and as JSON", async () => {
 Deno.test("help tells of every command, and each of itself", async () => {
   const { code, stdout } = await supervisor(["help"]);
   assertEquals(code, 0);
+  const longest = Math.max(...COMMANDS.map(({ name }) => name.length));
   for (const { name, about } of COMMANDS) {
-    assertStringIncludes(stdout, `  ${name.padEnd(8)}  ${about}\n`);
+    assertStringIncludes(stdout, `  ${name.padEnd(longest)}  ${about}\n`);
   }
   const deploy = await supervisor(["deploy", "--help"]);
   assertEquals(deploy, await supervisor(["help", "deploy"]));
