@@ -81,7 +81,6 @@ const DASH = 0x2d;
 
 /** Numbers kept per field: name start, name end, value start, value end (relative), kind. */
 const SLOT = 5;
-const FIRST_FIELDS = 24;
 
 /** Field lines of one head or trailer section. Offsets are relative to `at`. */
 export class Fields {
@@ -94,7 +93,8 @@ export class Fields {
   /** Why it was refused, for people. */
   reason = "";
 
-  #slots = new Int32Array(FIRST_FIELDS * SLOT);
+  /** A plain array: heads are made for every answer, and a typed array costs them a buffer each. */
+  #slots: number[] = [];
   /** Position (relative) of the scan and of the line it is in. */
   protected scan = 0;
   protected line = 0;
@@ -253,7 +253,6 @@ export class Fields {
     }
     const kind = kindOf(bytes, start, nameEnd);
     let slot = this.count++ * SLOT;
-    if (slot === this.#slots.length) this.#grow();
     const slots = this.#slots;
     slots[slot++] = start - this.at;
     slots[slot++] = nameEnd - this.at;
@@ -261,12 +260,6 @@ export class Fields {
     slots[slot++] = end - this.at;
     slots[slot] = kind;
     return kind === Kind.other ? MORE : this.onField(kind, p, end);
-  }
-
-  #grow(): void {
-    const more = new Int32Array(this.#slots.length * 2);
-    more.set(this.#slots);
-    this.#slots = more;
   }
 }
 

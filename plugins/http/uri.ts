@@ -56,8 +56,10 @@ export function putUri(into: Uint8Array, at: number, { head, tls }: Asked): numb
 /** The query without its `?`. @returns the position after it */
 export function putQuery(into: Uint8Array, at: number, { head }: Asked): number {
   const { bytes, targetEnd } = head;
-  const mark = bytes.indexOf(QUESTION, head.targetStart);
-  return mark < 0 || mark >= targetEnd ? at : putEncoded(into, at, bytes, mark + 1, targetEnd);
+  // Not indexOf: that would look through the whole buffer, of which the target is a small part.
+  let mark = head.targetStart;
+  while (mark < targetEnd && bytes[mark] !== QUESTION) mark++;
+  return putEncoded(into, at, bytes, mark + 1, targetEnd);
 }
 
 function authorityOf(head: Asked["head"]): [start: number, end: number] {
