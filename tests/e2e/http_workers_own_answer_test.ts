@@ -5,6 +5,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { httpTest, type Site } from "../kit/http_workers.ts";
+import { freePort } from "../kit/ports.ts";
 
 const CLIENTS = 20;
 const EACH = 50;
@@ -31,10 +32,11 @@ async function visit(site: Site, name: string, nth: number, tally: Tally): Promi
   }
 }
 
-httpTest(
-  "1,000 requests, workers that answer twice: nobody gets another's answer",
-  { pool: { num_workers: 4, allocate_timeout: "30s" } },
-  async (site) => {
+for (const relay of ["pipes", "unix", "tcp"] as const) {
+  httpTest(`1,000 requests over ${relay}, workers that answer twice: to each its own`, (dir) => ({
+    server: { relay: dsn(relay, dir) },
+    pool: { num_workers: 4, allocate_timeout: "30s" },
+  }), async (site) => {
     const tally: Tally = { own: 0, failed: 0, foreign: [] };
     await Promise.all(
       Array.from({ length: CLIENTS }, (_, n) => visit(site, `client${n}`, 5 + n % 7, tally)),
@@ -44,5 +46,10 @@ httpTest(
     assert(tally.own > CLIENTS * EACH / 2, `${tally.own} of ${CLIENTS * EACH} were answered`);
     const told = (await site.told("worker_failed")).map(({ how }) => how);
     assert(told.includes("broken"));
-  },
-);
+  });
+}
+
+function dsn(relay: "pipes" | "unix" | "tcp", dir: string): string {
+  if (relay === "pipes") return relay;
+  return relay === "unix" ? `unix://${dir}/relay.sock` : `tcp://127.0.0.1:${freePort()}`;
+}
