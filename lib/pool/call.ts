@@ -58,6 +58,10 @@ export class Call implements PoolCall, Asker {
     this.answer = this.#answer.promise;
   }
 
+  get waiting(): boolean {
+    return this.#state === "waiting";
+  }
+
   /** A worker takes it. */
   send(worker: Worker): void {
     this.#state = "sent";

@@ -47,6 +47,8 @@ export class Patience {
   #with: "send" | "answer" | "cancel" | "probe" = "answer";
   #until = Infinity;
   #leaveBy = Infinity;
+  /** Of the request it has; undefined: the pool's. */
+  #limit: number | undefined;
   readonly #settings: () => PoolSettings;
   readonly #due: (at: number) => void;
 
@@ -61,11 +63,12 @@ export class Patience {
     return Math.min(this.#until, this.#leaveBy);
   }
 
-  /** It gets a request. */
-  asked(now: number): void {
-    const { supervisor: { exec_ttl }, allocate_timeout } = this.#settings();
+  /** It gets a request, which may have a limit of its own. */
+  asked(now: number, limit?: number): void {
+    this.#limit = limit;
+    const exec_ttl = this.#execTtl;
     if (exec_ttl > 0) this.#set("answer", now + exec_ttl);
-    else this.#set("send", now + allocate_timeout);
+    else this.#set("send", now + this.#settings().allocate_timeout);
   }
 
   /** It has taken its request in. */
@@ -75,7 +78,7 @@ export class Patience {
 
   /** It is waited for (again): a part came, or the taker of parts came back. */
   awaited(now: number): void {
-    const { exec_ttl } = this.#settings().supervisor;
+    const exec_ttl = this.#execTtl;
     if (this.#with !== "cancel" && exec_ttl > 0) this.#set("answer", now + exec_ttl);
   }
 
@@ -125,8 +128,13 @@ export class Patience {
   verdict(overdue: Overdue): Verdict {
     const verdict = VERDICTS[overdue];
     if (overdue !== "answer") return verdict;
-    const limit = formatDuration(this.#settings().supervisor.exec_ttl);
-    return { ...verdict, message: `${verdict.message} (${limit})` };
+    const limit = formatDuration(this.#execTtl);
+    if (this.#limit === undefined) return { ...verdict, message: `${verdict.message} (${limit})` };
+    return { ...verdict, message: `the worker did not answer within the request's own ${limit}` };
+  }
+
+  get #execTtl(): number {
+    return this.#limit ?? this.#settings().supervisor.exec_ttl;
   }
 
   #set(what: "send" | "answer" | "cancel" | "probe", until: number): void {

@@ -72,6 +72,8 @@ export interface PoolRequest {
   body: readonly Uint8Array[];
   /** What it is, for `workers` and logs: `GET /orders`. */
   what: string;
+  /** Longest time for this one; undefined: the pool's `exec_ttl`. */
+  exec_ttl?: number;
 }
 
 /** A part of an answer: one frame. */
@@ -100,6 +102,8 @@ export interface Answer extends AnswerPart {
 export interface PoolCall {
   /** @throws PoolError (as rejection) */
   readonly answer: Promise<Answer>;
+  /** No worker has it (any more). */
+  readonly waiting: boolean;
   /**
    * Nobody waits any more. In the queue: leaves it, `answer` rejects `cancelled`. At a worker: the
    * answer is read and thrown away (a stream is cancelled).

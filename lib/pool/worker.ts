@@ -134,7 +134,7 @@ export class Worker implements Listener {
     const now = this.#since = this.#clock.now();
     const warming = this.#life.state === "inactive";
     if (!warming && ++this.jobs >= this.#most) this.#home.lastJob(this);
-    this.#patience.asked(now);
+    this.#patience.asked(now, request.exec_ttl);
     if (!this.asks) return this.#send(request);
     this.#asked = true;
     if (this.#relay.lags) this.#relay.send(askPid(Deno.pid));

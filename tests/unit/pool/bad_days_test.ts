@@ -121,6 +121,24 @@ Deno.test("exec_ttl: the request is given up, and the worker ended although it i
   await whole(bench, pool);
 });
 
+Deno.test("a request's own limit counts for it alone, and before exec_ttl", async () => {
+  await using bench = new Bench();
+  const pool = await bench.pool({ supervisor: { exec_ttl: 60_000 } });
+  const request = { flags: 0, context: new TextEncoder().encode("hang"), body: [], what: "hang" };
+  const error = await pool.call({ ...request, exec_ttl: 200 }).answer.catch((error) => error);
+  assertEquals([error.kind, error.message], [
+    "timeout",
+    "the worker did not answer within the request's own 200ms",
+  ]);
+  const hanging = pool.call(request);
+  await until("another one hangs", () => pool.snapshot().busy === 1);
+  assert(!hanging.waiting);
+  pool.hurry(0);
+  const given = hanging.answer.catch(({ kind }) => kind);
+  await pool.destroy();
+  assertEquals(await given, "destroyed");
+});
+
 Deno.test("a worker that does not read is found by the time its request takes to be written", async () => {
   await using bench = new Bench();
   const pool = await bench.pool({ num_workers: 1, allocate_timeout: 1_000 }, ["noread"]);

@@ -40,6 +40,8 @@ export type Headers = Record<string, string | string[]>;
 export class FakeCall implements PoolCall {
   /** The caller left before an answer. */
   cancelled = false;
+  /** No worker has it; a test says so. */
+  waiting = false;
   readonly #answer = Promise.withResolvers<Answer>();
   #sent: FakeAnswer | undefined;
 
