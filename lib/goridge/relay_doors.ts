@@ -1,7 +1,8 @@
 /**
  * All addresses where workers connect, one listener each for the whole daemon.
  *
- * Invariants: an address is bound while it has users, and no longer; a Unix socket belongs to the owner
+ * Invariants: an address is bound while it has users, and no longer; nothing is bound before those that
+ * were closed are free again, for the new one may be one of them; a Unix socket belongs to the owner
  * who came last of those who are still there, so that two generations with different users can
  * overlap.
  */
@@ -41,9 +42,21 @@ interface Address {
 /** The addresses; none is bound yet. */
 export function relayDoors(host: DoorsHost): RelayDoors {
   const addresses = new Map<string, Address>();
+  /** Closed, but the system still holds the address for the accept that was under way. */
+  const closing = new Set<Promise<void>>();
 
+  const bind = async (dsn: string, { owner }: User): Promise<RelayListener> => {
+    await Promise.all(closing);
+    const { clock, emit } = host;
+    return new RelayListener(await listenAt(dsn, owner, clock, WORDS), clock, emit);
+  };
+  const close = (listener: RelayListener): void => {
+    listener.close();
+    const ended = listener.ended.then(() => void closing.delete(ended));
+    closing.add(ended);
+  };
   const enter = (dsn: string, user: User): Address => {
-    const opening = () => bind(host, dsn, user.owner);
+    const opening = () => bind(dsn, user);
     const address = addresses.get(dsn) ?? { opening: opening(), users: new Set() };
     addresses.set(dsn, address);
     address.users.add(user);
@@ -54,7 +67,7 @@ export function relayDoors(host: DoorsHost): RelayDoors {
     if (!address.users.delete(user)) return;
     if (address.users.size === 0) {
       addresses.delete(dsn);
-      address.listener?.close();
+      if (address.listener !== undefined) close(address.listener);
     } else if (was === user) {
       giveBack(host, address);
     }
@@ -78,14 +91,6 @@ export function relayDoors(host: DoorsHost): RelayDoors {
       }
     },
   };
-}
-
-async function bind(
-  { clock, emit }: DoorsHost,
-  dsn: string,
-  owner: DoorOwner | undefined,
-): Promise<RelayListener> {
-  return new RelayListener(await listenAt(dsn, owner, clock, WORDS), clock, emit);
 }
 
 function latest(address: Address): User | undefined {

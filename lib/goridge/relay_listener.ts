@@ -41,6 +41,8 @@ interface Waiting {
 
 /** A bound address with the workers that are waited for. */
 export class RelayListener {
+  /** Resolves when the address is free again, a moment after close(). */
+  readonly ended: Promise<void>;
   readonly #listener: Listener;
   readonly #clock: Clock;
   readonly #emit: Emit;
@@ -54,7 +56,7 @@ export class RelayListener {
     this.#listener = listener;
     this.#clock = clock;
     this.#emit = emit;
-    this.#accept();
+    this.ended = this.#accept();
   }
 
   /** As workers shall use it. */

@@ -178,6 +178,22 @@ Deno.test("an address is shared, and free again after its last user", async () =
   assertEquals([...Deno.readDirSync(scratch.dir)], []);
 });
 
+Deno.test("an address that is closed can be opened again in the same turn", async () => {
+  const { doors } = doorsOf();
+  const first = await doors.open("tcp://127.0.0.1:0", undefined);
+  let door = first;
+  // Also by another name of it.
+  for (const host of ["127.0.0.1", "localhost", "127.0.0.1"]) {
+    door.close();
+    door = await soon("the address", doors.open(first.dsn.replace("127.0.0.1", host), undefined));
+  }
+  const expected = door.expect(expecting(1001));
+  using conn = await connect(door.dsn);
+  await claim(conn, `{"pid":1001}`);
+  (await soon("the relay", expected)).close();
+  door.close();
+});
+
 Deno.test("a Unix socket is its owner's alone; a dead one is replaced, a living one and a file are not", async () => {
   using scratch = new Scratch();
   const { doors } = doorsOf();
