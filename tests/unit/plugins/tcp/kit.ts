@@ -148,9 +148,9 @@ export class Stage implements AsyncDisposable {
     return peer;
   }
 
-  /** The next event at the pool, which must be this one. */
-  async expect(event: string, body = ""): Promise<FakeCall> {
-    const call = await this.pool.next();
+  /** The next event at a pool (of the last release), which must be this one. */
+  async expect(event: string, body = "", pool = this.pool): Promise<FakeCall> {
+    const call = await pool.next();
     assertEquals([call.context.event, call.body], [event, body]);
     return call;
   }
