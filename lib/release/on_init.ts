@@ -22,7 +22,14 @@ import { Haste } from "../process/haste.ts";
 import { runHook } from "../process/hook.ts";
 import type { Ground } from "./ground.ts";
 import { renderedEnv, wordsOf } from "./render_worker.ts";
-import { injected, markOf, rendered, type Surroundings, templateValues } from "./render.ts";
+import {
+  identityEnv,
+  injected,
+  markOf,
+  rendered,
+  type Surroundings,
+  templateValues,
+} from "./render.ts";
 import { userNamed } from "./identity.ts";
 
 /** Under this name its output is found in the logs. */
@@ -50,6 +57,7 @@ export async function runOnInit(
   const env = {
     ...around.env,
     ...injected(ID, copy, around),
+    ...identityEnv(identity),
     ...renderedEnv(ID, OWNER.section, config.env, values),
   };
   const run = output.open({ id: ID, instance: ID, release }, LAST_LINES);

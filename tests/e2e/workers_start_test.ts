@@ -216,6 +216,18 @@ daemonTest("on_init that fails is told, and the deploy goes on; with exit_on_err
   assertEquals((await d.get("/version")).text, "v1");
 });
 
+rootTest("on_init runs as its own user, with that user's groups", {
+  program: [...WITH_GROUP, ...supervisor()],
+  config: workers({}, {
+    server: { on_init: { command: "sh -c 'echo $(id -u) $(id -G) $HOME'", user: "nobody" } },
+  }),
+  files: WORKER,
+}, async (d) => {
+  const { stdout } = await d.ok("logs", "--process", "on_init");
+  assertMatch(stdout, new RegExp(`${NOBODY} ${NOBODY} ${EXTRA} /nonexistent`));
+  assertEquals((await envOf(d)).uid, 0, "the workers are still ours");
+});
+
 daemonTest("on_init that takes too long is killed with everything it started", {
   config: initialised({ exec_timeout: "300ms" }),
   files: { ...WORKER, "init.sh": 'sleep 1000 & echo $! >child; trap "" TERM; wait' },

@@ -178,6 +178,7 @@ Deno.test("the last proxied process goes: nothing listens any more; one comes: i
   place.intake.rebind(none)!.commit();
   place.intake.configure(none);
   assertEquals(place.intake.front, undefined);
+  assertEquals(place.intake.drainBudget(), 1_000, "what it left behind is still finished");
   await until("the old listener is closed", () => place.told.includes("listener_closed"));
   assertEquals(await ask(old), undefined);
   place.intake.rebind(at(0))!.commit();
