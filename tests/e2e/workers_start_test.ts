@@ -218,10 +218,8 @@ daemonTest("on_init that fails is told, and the deploy goes on; with exit_on_err
 
 rootTest("on_init runs as its own user, with that user's groups", {
   program: [...WITH_GROUP, ...supervisor()],
-  config: workers({}, {
-    server: { on_init: { command: "sh -c 'echo $(id -u) $(id -G) $HOME'", user: "nobody" } },
-  }),
-  files: WORKER,
+  config: initialised({ user: "nobody" }),
+  files: { ...WORKER, "init.sh": "echo $(id -u) $(id -G) $HOME" },
 }, async (d) => {
   const { stdout } = await d.ok("logs", "--process", "on_init");
   assertMatch(stdout, new RegExp(`${NOBODY} ${NOBODY} ${EXTRA} /nonexistent`));
