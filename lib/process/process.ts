@@ -303,8 +303,7 @@ export class Process {
       const { argv: _, ...detail } = failure.detail ?? {};
       this.#past.portTaken = detail.port_taken === true;
       this.#tell();
-      const { message: error, fix } = failure;
-      emit("process_start_failed", { ...name, error, ...(fix !== undefined && { fix }), detail });
+      emit("process_start_failed", { ...name, error: failure.message, fix: failure.fix, detail });
       starts.reject(failure);
     } catch (error) {
       this.#bug("the report of a failed start", error);
