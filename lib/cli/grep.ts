@@ -13,12 +13,18 @@ export const SEARCHED = 10_000;
 /** What to look for: a text, or a pattern. */
 export type Wanted = { text: string } | { pattern: RegExp };
 
+/** A pattern and letters that are flags in some language; what follows a path's last `/` rarely is. */
+const PATTERN = /^\/(.+)\/([dgimsuvy]{0,4})$/s;
+
+/** Flags that mean something for single lines. */
+const FLAGS = /^[imsu]*$/;
+
 /** @throws Failure when the pattern is none */
 export function wantedOf(written: string): Wanted {
-  const [, source, flags] = /^\/(.+)\/([a-z]*)$/s.exec(written) ?? [];
+  const [, source, flags] = PATTERN.exec(written) ?? [];
   if (source === undefined) return { text: written };
   try {
-    if (/[^imsu]/.test(flags)) throw new Error(`unknown flags "${flags}"`);
+    if (!FLAGS.test(flags)) throw new Error(`its flags may be i, m, s and u, not "${flags}"`);
     return { pattern: new RegExp(source, flags) };
   } catch (error) {
     throw new Failure(`--grep "${written}" is no pattern: ${messageOf(error)}`, {
