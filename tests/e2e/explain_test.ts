@@ -177,3 +177,35 @@ daemonTest(
     assertEquals(wrong.code, 2);
   },
 );
+
+daemonTest(
+  "top on a terminal goes on until q; the terminal is as before",
+  { config: workers({ num_workers: 1 }), files: WORKER },
+  async (d) => {
+    const { argv, cwd, env } = d.command("top");
+    const words = argv.map((word) => `'${word}'`).join(" ");
+    const child = new Deno.Command("script", {
+      args: ["-qec", `stty rows 24 cols 120; ${words}; stty -a`, "/dev/null"],
+      cwd,
+      env: { ...env, TERM: "xterm" },
+      stdin: "piped",
+      stdout: "piped",
+    }).spawn();
+    const typed = child.stdin.getWriter();
+    let shown = "";
+    let looks = 0;
+    for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
+      shown += text;
+      const now = shown.split("http#0").length - 1;
+      if (now <= looks) continue;
+      looks = now;
+      if (looks === 1) await typed.write(new TextEncoder().encode("x"));
+      if (looks === 2) await typed.write(new TextEncoder().encode("q"));
+    }
+    await typed.close();
+    assertEquals((await child.status).code, 0, shown);
+    assert(looks >= 2);
+    assertMatch(shown, / icanon /);
+    assertMatch(shown, / echo /);
+  },
+);
