@@ -1,6 +1,6 @@
 /** What workers hear of the RPC address over reloads, kills and deploys. */
 
-import { assertEquals, assertNotEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { type Daemon, daemonTest } from "../kit/daemon.ts";
 import { freePort } from "../kit/ports.ts";
 import type { Yaml } from "../kit/programs.ts";
@@ -43,22 +43,25 @@ daemonTest("a reload that moves the address: new workers are told the new one", 
   assertEquals(await rpcOf(d), [moved, '["http"]']);
 });
 
-daemonTest("after a SIGKILL of the daemon its sockets are taken over", {
-  config: (place) =>
-    workers({}, {
-      server: { relay: `unix://${place.dir}/relay.sock` },
-      ...rpc(`unix://${place.dir}/rpc.sock`),
-    })(place),
-  files: WORKER,
-}, async (d) => {
-  await deployWorkers(d, "v1");
-  await using held = await hold(d);
-  d.kill("SIGKILL");
-  await d.ended();
-  for (const name of ["relay.sock", "rpc.sock"]) {
-    assertNotEquals(Deno.lstatSync(d.path(name)), undefined, "it is left behind");
-  }
-  await d.start();
-  await until("the old worker to be gone", () => !runs(held.pid));
-  assertEquals(await rpcOf(d), [`unix://${d.path("rpc.sock")}`, '["http"]']);
-});
+for (const kind of ["unix", "tcp"] as const) {
+  const [relay, rpc] = kind === "tcp"
+    ? [freePort(), freePort()].map((port) => () => `tcp://127.0.0.1:${port}`)
+    : ["relay", "rpc"].map((name) => (dir: string) => `unix://${dir}/${name}.sock`);
+  daemonTest(`after a SIGKILL of the daemon its addresses are taken over: ${kind}`, {
+    config: (place) => {
+      const { dir } = place;
+      return workers({}, { server: { relay: relay(dir) }, rpc: { listen: rpc(dir) } })(place);
+    },
+    files: WORKER,
+  }, async (d) => {
+    await deployWorkers(d, "v1");
+    await using held = await hold(d);
+    d.kill("SIGKILL");
+    await d.ended();
+    assert(runs(held.pid));
+    await d.start();
+    await until("the old worker to be gone", () => !runs(held.pid));
+    assertEquals(await rpcOf(d), [rpc(d.dir), '["http"]']);
+    assertEquals((await d.get("/version")).text, "v1");
+  });
+}
