@@ -108,6 +108,11 @@ export class FrameDecoder {
     return undefined;
   }
 
+  /** Bytes of a frame are there that was not handed out. */
+  get begun(): boolean {
+    return this.#large !== undefined || this.#end > this.#start;
+  }
+
   /** What has come and is not part of any frame handed out; of a large payload nothing. */
   rest(): Uint8Array {
     return this.#large === undefined ? this.#buffer.subarray(this.#start, this.#end) : NOTHING;

@@ -49,6 +49,11 @@ export interface Relay {
    */
   readonly lags?: boolean;
   /**
+   * Told when bytes came that are no whole frame, before more of them are waited for: the beginning of
+   * a frame, or what is none.
+   */
+  onBytes?: () => void;
+  /**
    * Sends a frame; its first 12 bytes and options in one write. Frames go out in the order of the
    * calls, each whole, also when the one before is not out yet.
    * @returns false when the peer is gone; never throws for that

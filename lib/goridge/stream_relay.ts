@@ -41,6 +41,7 @@ type Read = ReadableStreamReadResult<Uint8Array<ArrayBuffer>>;
 
 /** Frames over streams. */
 export class StreamRelay implements Relay {
+  onBytes?: () => void;
   readonly #streams: Streams;
   readonly #clock: Clock;
   readonly #decoder: FrameDecoder;
@@ -90,10 +91,12 @@ export class StreamRelay implements Relay {
         frame = this.#decoder.next();
       } catch (error) {
         if (!(error instanceof FrameBroken)) throw error;
+        this.onBytes?.();
         throw this.#broken = await this.#explain(error);
       }
       if (frame !== undefined) return frame;
       if (this.#ended) return this.#atEnd();
+      if (this.#decoder.begun) this.onBytes?.();
       await this.#read();
     }
   }

@@ -8,6 +8,7 @@
  * | waits for a taker of parts  | for ever           |                   |
  * | ends a cancelled stream     | `stream_timeout`   | stuck             |
  * | answers a self-probe        | ten seconds        | deaf              |
+ * | says what nobody asked for  | one second         | broken            |
  * | finishes, replaced          | what leave() said  | late              |
  *
  * Invariant: it only keeps moments; whoever owns it looks. Times are clock milliseconds.
@@ -20,8 +21,11 @@ import type { PoolErrorKind, PoolSettings } from "./types.ts";
 /** How long an idle worker may take to answer a self-probe. */
 const PROBE_LIMIT = 10_000;
 
+/** How long the rest of what nobody asked for may take to come: it is shown, that is all it is good for. */
+const STRAY_LIMIT = 1_000;
+
 /** What a worker takes too long with. */
-export type Overdue = "send" | "answer" | "cancel" | "probe" | "leave";
+export type Overdue = "send" | "answer" | "cancel" | "probe" | "stray" | "leave";
 
 /** What becomes of who took too long. */
 export interface Verdict {
@@ -35,6 +39,7 @@ const VERDICTS: Readonly<Record<Overdue, Verdict>> = {
   answer: verdict("exec_ttl", "timeout", "did not answer within exec_ttl"),
   cancel: verdict("stream", "broken", "did not end a cancelled stream"),
   probe: verdict("deaf", "died", "no longer answers: the self-probe failed"),
+  stray: verdict("broken", "broken", "sent a part of what nobody asked for"),
   leave: verdict("exec_ttl", "timeout", "was replaced, and did not answer in time"),
 };
 
@@ -44,7 +49,7 @@ function verdict(departure: Departure, kind: PoolErrorKind, what: string): Verdi
 
 /** See the file's comment. */
 export class Patience {
-  #with: "send" | "answer" | "cancel" | "probe" = "answer";
+  #with: Exclude<Overdue, "leave"> = "answer";
   #until = Infinity;
   #leaveBy = Infinity;
   /** Of the request it has; undefined: the pool's. */
@@ -97,6 +102,11 @@ export class Patience {
     this.#set("probe", now + PROBE_LIMIT);
   }
 
+  /** It says what nobody asked for. */
+  strayed(now: number): void {
+    this.#set("stray", now + STRAY_LIMIT);
+  }
+
   /** It is done. */
   over(): void {
     this.#until = Infinity;
@@ -137,7 +147,7 @@ export class Patience {
     return this.#limit ?? this.#settings().supervisor.exec_ttl;
   }
 
-  #set(what: "send" | "answer" | "cancel" | "probe", until: number): void {
+  #set(what: Exclude<Overdue, "leave">, until: number): void {
     this.#with = what;
     this.#until = until;
     this.#due(until);

@@ -90,6 +90,7 @@ export class Worker implements Listener {
     this.ending = this.#ending.promise;
     this.gone = this.#gone.promise;
     this.restingSince = this.#clock.now();
+    relay.onBytes = this.#stirred;
     this.#watch(this.#listen());
   }
 
@@ -223,6 +224,14 @@ export class Worker implements Listener {
       if (pause !== undefined) await pause;
     }
   }
+
+  /** Whatever this becomes, from the first byte on nobody's request shall meet it. */
+  readonly #stirred = (): void => {
+    if (!this.free) return;
+    this.#home.withdraw(this);
+    this.#take({ type: "take" });
+    this.#patience.strayed(this.#clock.now());
+  };
 
   #received(frame: Frame): void {
     const exchange = this.#exchange;

@@ -1,11 +1,17 @@
 /** What workers do to a pool: each bad day ends in an answer, an event, and a worker that works. */
 
-import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertNotEquals,
+  assertStringIncludes,
+} from "@std/assert";
 import { Failure } from "../../../lib/core/failure.ts";
 import type { WorkerPool } from "../../../lib/pool/contract.ts";
 import { PoolError } from "../../../lib/pool/types.ts";
 import { soon, until } from "../../kit/wait.ts";
-import { ask, Bench, bodyOf, never, told } from "./kit.ts";
+import { ask, Bench, bodyOf, fast, never, told } from "./kit.ts";
 
 /** The refusal of a request. */
 async function refusal(pool: WorkerPool, what: string, body = ""): Promise<PoolError> {
@@ -73,6 +79,37 @@ Deno.test("a second answer ends the worker before it can be anybody's", async ()
   assertMatch(bench.events("worker_failed")[0].error, /nobody asked for: "oksecond"/);
   assertEquals(await told(pool, "echo", "mine"), "mine");
 });
+
+for (const [what, words] of [["text", ""], ["a part of a frame", " 5"]]) {
+  Deno.test(`who sends ${what} that nobody asked for gets no request from its first byte on`, async () => {
+    await using bench = new Bench();
+    const gate = bench.fifo("gate");
+    // What it says is collected all through the test.
+    const clock = fast(bench.system.clock, 0.001);
+    const pool = bench.open(bench.spec(), { ...bench.host, clock });
+    await pool.start(never);
+    const late = await told(pool, `late ${gate.path}${words}`);
+    assertEquals(pool.snapshot().idle, 2);
+    gate.release();
+    await until("it is noticed", () => pool.snapshot().idle === 1);
+    for (let i = 0; i < 4; i++) assertNotEquals(await told(pool, "pid"), late);
+    assertEquals([pool.snapshot().errors, bench.events("worker_failed")], [0, []]);
+  });
+
+  Deno.test(`who sends ${what} that nobody asked for is replaced`, async () => {
+    await using bench = new Bench();
+    const gate = bench.fifo("gate");
+    const pool = await bench.pool();
+    await told(pool, `late ${gate.path}${words}`);
+    gate.release();
+    await until("it is known", () => bench.events("worker_failed").length === 1);
+    const [{ how, error, doing }] = bench.events("worker_failed");
+    assertEquals([how, doing], ["broken", undefined]);
+    assertMatch(error, /printed to stdout: "Notice: too late"|a part of what nobody asked for/);
+    await whole(bench, pool);
+    assertEquals(pool.snapshot().replaced, { broken: 1 });
+  });
+}
 
 Deno.test("a worker that dies idle is replaced", async () => {
   await using bench = new Bench();
