@@ -3,10 +3,12 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { type Daemon, daemonTest, supervisor } from "../kit/daemon.ts";
 import { startLoad } from "../kit/load.ts";
+import type { Place } from "../kit/daemon_options.ts";
 import { freePort } from "../kit/ports.ts";
 import { until } from "../kit/wait.ts";
 import {
   deployWorkers,
+  hold,
   pidsOf,
   told,
   WORKER,
@@ -16,6 +18,7 @@ import {
 } from "../kit/workers.ts";
 
 const NOBODY = 65534;
+const DAEMON = 1;
 const EXTRA = 7654;
 
 /** Runs the rest of the command line where `nobody` is in the group `extra`, in a mount namespace. */
@@ -39,6 +42,13 @@ function rootTest(...args: Parameters<typeof daemonTest>): void {
   if (possible) daemonTest(...args);
   else Deno.test.ignore(`${args[0]} (needs root)`, () => {});
 }
+
+/** Workers as a user, with sockets that are this user's. */
+const asUser = (user: string) => (place: Pick<Place, "dir" | "port">) =>
+  workers({}, {
+    server: { user, relay: `unix://${place.dir}/relay.sock` },
+    rpc: { listen: `unix://${place.dir}/rpc.sock` },
+  })(place);
 
 /** What /env says of the worker. */
 async function envOf(d: Daemon) {
@@ -94,6 +104,24 @@ for (const [group, gid] of [[undefined, NOBODY], ["extra", EXTRA]] as const) {
     },
   );
 }
+
+rootTest("another user by a reload: sockets are there for both while the old workers finish", {
+  config: (place) => asUser("nobody")(place),
+  files: WORKER,
+}, async (d) => {
+  await using held = await hold(d);
+  d.configure(asUser("daemon")(d));
+  await d.ok("reload");
+  assertEquals((await envOf(d)).uid, DAEMON);
+  assertEquals((await d.get("/rpc?method=informer.List&json=true")).text, '["http"]');
+  assertEquals(idsOf(held.pid).uid, NOBODY);
+  assertEquals((await held.finish()).status, 200);
+  await d.ok("reset");
+  assertEquals((await envOf(d)).uid, DAEMON);
+  for (const name of ["relay.sock", "rpc.sock"]) {
+    assertEquals(Deno.lstatSync(d.path(name)).uid, DAEMON, name);
+  }
+});
 
 rootTest("a user that does not exist is named, and nothing starts", {
   config: workers({}, { server: { user: "nosuchuser" } }),
