@@ -176,7 +176,7 @@ function checkServer(name: string, { addr, tls, delimiter }: TcpServerConfig): S
     if (wrong === undefined) continue;
     say("error", ["tls", key], `${field}.tls.${key}: ${wrong}`, "name the PEM file");
   }
-  if (/\\[rnt0]/.test(delimiter)) {
+  if (/\\[rnt]/.test(delimiter)) {
     const message = `${field}.delimiter has a backslash in it, where a line end may be meant`;
     say("warning", ["delimiter"], message, 'write it in double quotes: "\\r\\n"');
   }
