@@ -15,6 +15,7 @@ const FACTS: readonly [key: string, name: string][] = [
   ["command", "command"],
   ["cwd", "directory"],
   ["user", "user"],
+  ["env_keys", "environment"],
   ["exit_code", "exit code"],
   ["exit_signal", "signal"],
   ["elapsed_ms", "ran for"],

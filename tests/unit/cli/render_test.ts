@@ -192,7 +192,7 @@ Deno.test("a failed start is shown in full", () => {
     elapsed_ms: 412,
     stderr: ["Error: no database", "\x1b[2J at x"],
     stdout: [],
-    env_keys: ["PATH"],
+    env_keys: ["PATH", "TOKEN"],
   };
   const error = 'process "web" did not start: it ended with exit code 3';
   assertEquals(
@@ -202,6 +202,7 @@ Deno.test("a failed start is shown in full", () => {
       command: node server.js --name 'it'\\''s'
       directory: /srv/v2
       user: app
+      environment: PATH TOKEN
       exit code: 3
       ran for: 412 ms
       last stderr:
