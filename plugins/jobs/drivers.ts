@@ -1,0 +1,48 @@
+/**
+ * The list of drivers. Adding one is a file and a line here (and its name in the configuration).
+ *
+ * Invariant: what a driver needs is loaded when the first pipeline wants it.
+ */
+
+import type { DriverName, PipelineConfig } from "../../lib/config/roadrunner/jobs.ts";
+import { Failure } from "../../lib/core/failure.ts";
+import type { Driver, DriverHost, DriverKind, DriverRecipe } from "./driver.ts";
+import { memory } from "./memory.ts";
+
+const RECIPES: Partial<Record<DriverName, () => DriverRecipe | Promise<DriverRecipe>>> = {
+  memory: () => memory,
+};
+
+/** All kinds of drivers, each made when it is wanted first. */
+export class Drivers implements AsyncDisposable {
+  readonly #host: DriverHost;
+  readonly #kinds = new Map<DriverName, Promise<DriverKind>>();
+
+  constructor(host: DriverHost) {
+    this.#host = host;
+  }
+
+  /** The driver of a pipeline, not yet open. */
+  async create(pipeline: string, settings: PipelineConfig): Promise<Driver> {
+    const { driver } = settings;
+    let kind = this.#kinds.get(driver);
+    if (kind === undefined) {
+      kind = this.#make(driver);
+      this.#kinds.set(driver, kind);
+    }
+    return (await kind).create(pipeline, settings);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const kind of this.#kinds.values()) await (await kind)[Symbol.asyncDispose]();
+    this.#kinds.clear();
+  }
+
+  async #make(driver: DriverName): Promise<DriverKind> {
+    const recipe = RECIPES[driver];
+    if (recipe === undefined) {
+      throw new Failure(`this build has no driver ${driver} for jobs`, { fix: "write memory" });
+    }
+    return (await recipe()).kind(this.#host);
+  }
+}

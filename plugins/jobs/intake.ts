@@ -1,0 +1,175 @@
+/**
+ * Jobs for worker pools: the pipelines, the gate, and the pools of each release.
+ *
+ * Invariants: pipelines are open from `start` until the end, whatever releases come and go, so that a
+ * push never has to wait for one; without a `jobs` section there is none, and a generation has no pool;
+ * on a swap nothing begins at the old pools any more, what they have is finished within
+ * `drain_timeout`, and what is not goes back to where it was taken from.
+ */
+
+import type { Config } from "../../lib/config/config.ts";
+import type { JobsConfig } from "../../lib/config/roadrunner/jobs.ts";
+import { jobsOf } from "../../lib/config/roadrunner/mod.ts";
+import { configuredPools } from "../../lib/config/roadrunner/pools.ts";
+import { type Draining, Gate } from "../../lib/core/gate.ts";
+import type { WorkerPool } from "../../lib/pool/contract.ts";
+import type {
+  Drained,
+  Intake,
+  IntakeSnapshot,
+  Rebinding,
+  ReleaseContext,
+} from "../../lib/release/intake.ts";
+import type { PluginHost } from "../plugin.ts";
+import { reopened } from "./compare.ts";
+import type { JobsEngine } from "./engine.ts";
+import { Pipelines } from "./pipelines.ts";
+import { Target } from "./target.ts";
+
+const NAME = "jobs";
+
+/** What a release is to this intake; without pools when its configuration has no `jobs`. */
+export interface Generation {
+  readonly target?: Target;
+}
+
+/** See the file's comment. */
+export class JobsIntake implements Intake<Generation> {
+  readonly name = NAME;
+  readonly gate: Gate<Target>;
+  readonly #host: PluginHost;
+  readonly #pipelines: Pipelines;
+  /** Those that were built and not dropped. */
+  readonly #generations = new Set<Generation>();
+  #jobs: JobsConfig | undefined;
+  /** What drain() waits for. */
+  #end: Draining | undefined;
+  #state: IntakeSnapshot["state"] = "closed";
+
+  constructor(host: PluginHost) {
+    this.#host = host;
+    const { system, clock, emit, state_dir } = host;
+    this.gate = new Gate(clock);
+    this.#pipelines = new Pipelines({ system, clock, emit, state_dir }, this.gate);
+  }
+
+  /** For RPC, control API and schedules. */
+  get engine(): JobsEngine {
+    return this.#pipelines;
+  }
+
+  /** In force; undefined: no `jobs` section, or not started. */
+  get config(): JobsConfig | undefined {
+    return this.#jobs;
+  }
+
+  /** @throws Failure as rebind() */
+  async start(): Promise<void> {
+    const { config } = this.#host;
+    (await this.rebind(config))?.commit();
+    this.configure(config);
+  }
+
+  /** @throws Failure when a driver cannot be opened */
+  async rebind(next: Config): Promise<Rebinding | undefined> {
+    const jobs = jobsOf(next);
+    if (jobs === undefined) return undefined;
+    const names = reopened(this.#jobs, jobs);
+    if (names.length === 0) return undefined;
+    const prepared = await this.#pipelines.prepare(jobs, names);
+    return { commit: () => this.#pipelines.take(prepared), undo: () => prepared.undo() };
+  }
+
+  configure(next: Config): void {
+    const jobs = this.#jobs = jobsOf(next);
+    if (this.#state !== "draining") this.#state = jobs === undefined ? "closed" : "open";
+    this.#pipelines.configure(jobs);
+    const settings = new Map(configuredPools(next).map((pool) => [pool.name, pool.settings]));
+    for (const { target } of this.#generations) {
+      for (const [name, pool] of target?.pools ?? []) {
+        const own = settings.get(name);
+        if (own !== undefined) pool.update(own);
+      }
+    }
+  }
+
+  async build(release: ReleaseContext, signal: AbortSignal): Promise<Generation> {
+    const orders = configuredPools(release.config).filter(({ plugin }) => plugin === NAME);
+    if (orders.length === 0) return {};
+    const pools: WorkerPool[] = [];
+    // One that fails shall not leave others starting for nothing.
+    const end = new AbortController();
+    const either = AbortSignal.any([signal, end.signal]);
+    const starts = orders.map(async ({ name, settings: { command, ...settings } }) => {
+      try {
+        const order = { plugin: NAME, name, command, settings };
+        const pool = await this.#host.pool(order, release, either);
+        pools.push(pool);
+        await pool.start(either);
+      } catch (error) {
+        end.abort(error);
+        throw error;
+      }
+    });
+    const results = await Promise.allSettled(starts);
+    if (results.some(({ status }) => status === "rejected")) {
+      await Promise.all(pools.map((pool) => pool.destroy()));
+      signal.throwIfAborted();
+      throw end.signal.reason;
+    }
+    const target = new Target(new Map(pools.map((pool) => [pool.name, pool])));
+    const generation = { target };
+    this.#generations.add(generation);
+    return generation;
+  }
+
+  swap(next: Generation | undefined): Draining {
+    const old = this.gate.live;
+    const draining = this.gate.swap(next?.target);
+    this.#pipelines.turn(next?.target);
+    old?.recall();
+    return draining;
+  }
+
+  async drop(generation: Generation): Promise<void> {
+    this.#generations.delete(generation);
+    await generation.target?.end();
+  }
+
+  async drain(ms: number): Promise<Drained> {
+    this.#state = "draining";
+    const draining = this.#end = this.swap(undefined);
+    draining.within(ms);
+    await draining.idle;
+    return { cut: draining.wasCut };
+  }
+
+  cut(): void {
+    const draining = this.gate.live === undefined ? this.#end : this.swap(undefined);
+    draining?.cut();
+  }
+
+  drainBudget(): number {
+    return this.#jobs?.drain_timeout ?? 0;
+  }
+
+  pools({ target }: Generation): readonly WorkerPool[] {
+    return [...target?.pools.values() ?? []];
+  }
+
+  snapshot(): IntakeSnapshot {
+    const pipelines = this.#pipelines.pipelines();
+    return {
+      name: NAME,
+      address: pipelines.map(({ name }) => `pipeline ${name}`).join(", "),
+      state: this.#state,
+      requests: pipelines.reduce((sum, { counts }) => sum + counts.delivered, 0),
+    };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.cut();
+    await this.#pipelines[Symbol.asyncDispose]();
+    this.#state = "closed";
+  }
+}

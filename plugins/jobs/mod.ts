@@ -1,0 +1,14 @@
+/** Public face of the jobs plugin. */
+
+import { jobsSection } from "../../lib/config/roadrunner/mod.ts";
+import type { Plugin } from "../plugin.ts";
+import { compareJobs } from "./compare.ts";
+import { JobsIntake } from "./intake.ts";
+
+/** Queues of jobs for worker pools. */
+export const jobs: Plugin = {
+  name: "jobs",
+  section: { ...jobsSection, compare: compareJobs },
+  create: (host) => new JobsIntake(host),
+  compare: compareJobs,
+};

@@ -1,0 +1,363 @@
+/**
+ * All pipelines: those of the configuration and those that clients declared.
+ *
+ * Invariants: names are unique; a pipeline is here exactly while its driver is open; jobs flow exactly
+ * where somebody wants them to (`consuming`) while a release is live; changes to one pipeline take
+ * turns.
+ */
+
+import type { JobsConfig, PipelineConfig } from "../../lib/config/roadrunner/jobs.ts";
+import { DEFAULT_POOL, readDeclaration } from "../../lib/config/roadrunner/mod.ts";
+import { Refusal } from "../../lib/config/names.ts";
+import { JOBS } from "../../lib/config/defaults.ts";
+import { type Clock, within } from "../../lib/core/clock.ts";
+import { formatDuration } from "../../lib/core/duration.ts";
+import { Failure, messageOf } from "../../lib/core/failure.ts";
+import { nearest } from "../../lib/core/suggest.ts";
+import type { Gate } from "../../lib/core/gate.ts";
+import type { DeadJob, DriverHost, Job } from "./driver.ts";
+import { Drivers } from "./drivers.ts";
+import type { JobsEngine, NewJob, PipelineInfo, PipelineStat } from "./engine.ts";
+import { Lanes } from "./lanes.ts";
+import { Pipeline, type PipelineHost, type PipelineSpec } from "./pipeline.ts";
+import type { Target } from "./target.ts";
+
+/** How long numbers of a driver are waited for. */
+const STAT_LIMIT = 5_000;
+
+/** See the file's comment. */
+export class Pipelines implements JobsEngine, AsyncDisposable {
+  readonly #host: DriverHost;
+  readonly #clock: Clock;
+  readonly #drivers: Drivers;
+  readonly #lanes: Lanes;
+  readonly #all = new Map<string, Pipeline>();
+  /** Names that are being declared. */
+  readonly #coming = new Set<string>();
+  /** Those that are on their way out. */
+  readonly #closing = new Set<Promise<void>>();
+  #jobs: JobsConfig | undefined;
+  #live = false;
+  #seq = 0;
+
+  constructor(host: DriverHost, gate: Gate<Target>) {
+    this.#host = host;
+    const { clock, emit } = host;
+    this.#clock = clock;
+    this.#drivers = new Drivers(host);
+    this.#lanes = new Lanes({
+      clock,
+      emit,
+      gate,
+      pollers: () => this.#jobs?.num_pollers ?? 0,
+      onSpace: () => {
+        for (const pipeline of this.#all.values()) pipeline.more();
+      },
+    });
+  }
+
+  // What can be asked of them.
+
+  pipelines(): PipelineInfo[] {
+    return [...this.#all.values()].map(({ info }) => info)
+      .sort((a, b) => Number(a.declared) - Number(b.declared));
+  }
+
+  async push(name: string, jobs: readonly NewJob[], signal?: AbortSignal): Promise<string[]> {
+    const pipeline = this.#find(name);
+    const whole = jobs.map((job) => complete(job, pipeline));
+    await this.#push(pipeline, whole, signal);
+    return whole.map(({ id }) => id);
+  }
+
+  async declare(values: Readonly<Record<string, string>>): Promise<void> {
+    if ((values.driver ?? "") === "") {
+      throw new Failure("no associated driver with the pipeline", {
+        fix: "declare it with driver",
+      });
+    }
+    const read = readDeclaration(values);
+    if (read instanceof Refusal) {
+      throw new Failure(`the pipeline cannot be declared: ${read.message}`, { fix: read.fix });
+    }
+    const { name, pipeline: settings } = read;
+    const there = this.#all.get(name);
+    if (there !== undefined || this.#coming.has(name)) {
+      const driver = there?.settings.driver ?? settings.driver;
+      throw new Failure(`pipeline already exists, name: ${name}, driver: ${driver}`, {
+        fix: "destroy it first, or use another name",
+      });
+    }
+    this.#mayDeclare(name, settings);
+    this.#coming.add(name);
+    try {
+      this.#admit(await this.#open(name, settings, true));
+    } finally {
+      this.#coming.delete(name);
+    }
+    this.#host.emit("pipeline_declared", { pipeline: name, driver: settings.driver });
+  }
+
+  async pause(name: string): Promise<void> {
+    const pipeline = this.#find(name);
+    if (!pipeline.consuming) {
+      throw new Failure(
+        `no active listeners, nothing to pause: pipeline ${name} is paused already`,
+      );
+    }
+    pipeline.consuming = false;
+    await pipeline.stand("paused");
+    this.#host.emit("pipeline_paused", { pipeline: name });
+  }
+
+  resume(name: string): Promise<void> {
+    const pipeline = this.#find(name);
+    if (pipeline.consuming) {
+      throw new Failure(`the listener is already in the active state: pipeline ${name}`);
+    }
+    pipeline.consuming = true;
+    this.#flow(pipeline);
+    this.#host.emit("pipeline_resumed", { pipeline: name });
+    return Promise.resolve();
+  }
+
+  async destroy(name: string): Promise<void> {
+    const pipeline = this.#find(name);
+    this.#all.delete(name);
+    this.#coming.add(name);
+    try {
+      await this.#close(pipeline);
+    } finally {
+      this.#coming.delete(name);
+    }
+    const { driver } = pipeline.settings;
+    this.#host.emit("pipeline_destroyed", { pipeline: name, driver });
+  }
+
+  stat(): Promise<PipelineStat[]> {
+    const numbers = async (info: PipelineInfo): Promise<PipelineStat> => {
+      const asked = this.#all.get(info.name)!.driver.stat();
+      // Without its broker a driver does not know.
+      const stat = await within(this.#clock, STAT_LIMIT, asked).catch(() => ({
+        done: false as const,
+      }));
+      return { ...info, stat: stat.done ? stat.value : undefined };
+    };
+    return Promise.all(this.pipelines().map(numbers));
+  }
+
+  dead(name: string, most: number, after?: string): Promise<DeadJob[]> {
+    return this.#find(name).driver.dead(most, after);
+  }
+
+  retry(name: string, id: string): Promise<boolean> {
+    return this.#find(name).driver.retry(id);
+  }
+
+  drop(name: string, id: string): Promise<boolean> {
+    return this.#find(name).driver.drop(id);
+  }
+
+  // What the intake asks.
+
+  /** A pipeline with an open driver, not yet one of these. @throws Failure */
+  async prepare(jobs: JobsConfig, names: readonly string[]): Promise<Prepared> {
+    const opened: Pipeline[] = [];
+    const undo = async () => {
+      for (const pipeline of opened) await pipeline[Symbol.asyncDispose]();
+    };
+    const left = [...names];
+    const some = async () => {
+      for (let name = left.shift(); name !== undefined; name = left.shift()) {
+        opened.push(await this.#open(name, jobs.pipelines[name], false, jobs));
+      }
+    };
+    const openers = Array.from({ length: jobs.options.parallelism }, some);
+    const failed = (await Promise.allSettled(openers)).find(({ status }) => status === "rejected");
+    if (failed?.status === "rejected") {
+      await undo();
+      throw failed.reason;
+    }
+    return { pipelines: opened, undo: () => this.#later(undo()) };
+  }
+
+  /** These are in use from now on, in place of those of the same name. Synchronous. */
+  take({ pipelines }: Prepared): void {
+    for (const pipeline of pipelines) {
+      const old = this.#all.get(pipeline.name);
+      if (old !== undefined) this.#later(this.#close(old));
+      this.#admit(pipeline);
+    }
+  }
+
+  /** Another configuration is in force. Synchronous. */
+  configure(jobs: JobsConfig | undefined): void {
+    const before = this.#jobs;
+    this.#jobs = jobs;
+    for (const [name, pipeline] of this.#all) {
+      const settings = pipeline.declared ? pipeline.settings : jobs?.pipelines[name];
+      if (jobs === undefined || settings === undefined) {
+        this.#all.delete(name);
+        this.#later(this.#close(pipeline));
+        continue;
+      }
+      pipeline.configure(settings, poolOf(settings, jobs));
+      const wanted = jobs.consume.includes(name);
+      // What was paused or resumed by hand stays so, until its line in the file is another.
+      if (before?.consume.includes(name) === wanted) continue;
+      pipeline.consuming = wanted;
+      if (wanted) this.#flow(pipeline);
+      else this.#later(pipeline.stand("paused"));
+    }
+  }
+
+  /** Another release is live, or none. Synchronous. */
+  turn(target: Target | undefined): void {
+    this.#live = target !== undefined;
+    for (const pipeline of this.#all.values()) {
+      if (this.#live) this.#flow(pipeline);
+      else this.#later(pipeline.stand("stopped"));
+    }
+    this.#lanes.turn(target);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.turn(undefined);
+    for (const pipeline of this.#all.values()) this.#later(pipeline[Symbol.asyncDispose]());
+    this.#all.clear();
+    await Promise.all(this.#closing);
+    this.#lanes[Symbol.dispose]();
+    await this.#drivers[Symbol.asyncDispose]();
+  }
+
+  async #open(
+    name: string,
+    settings: PipelineConfig,
+    declared: boolean,
+    jobs = this.#jobs,
+  ): Promise<Pipeline> {
+    const driver = await this.#drivers.create(name, settings);
+    const spec: PipelineSpec = { name, settings, pool: poolOf(settings, jobs), declared };
+    const pipeline = new Pipeline(spec, driver, this.#hostOf());
+    try {
+      await driver.open();
+    } catch (error) {
+      await driver[Symbol.asyncDispose]();
+      throw error;
+    }
+    pipeline.consuming = jobs?.consume.includes(name) ?? false;
+    return pipeline;
+  }
+
+  #hostOf(): PipelineHost {
+    const { clock, emit } = this.#host;
+    return {
+      clock,
+      emit,
+      lanes: this.#lanes,
+      seq: () => this.#seq++,
+      space: () => (this.#jobs?.pipeline_size ?? JOBS.pipeline_size) - this.#lanes.waiting,
+      bury: (to, job) => {
+        const pipeline = this.#find(to);
+        return this.#push(pipeline, [{ ...job, priority: pipeline.settings.priority }]);
+      },
+    };
+  }
+
+  #admit(pipeline: Pipeline): void {
+    this.#all.set(pipeline.name, pipeline);
+    this.#flow(pipeline);
+  }
+
+  #flow(pipeline: Pipeline): void {
+    if (this.#live && pipeline.consuming) pipeline.flow();
+  }
+
+  /** What workers have of it may be finished. */
+  async #close(pipeline: Pipeline): Promise<void> {
+    await pipeline.stand("stopped");
+    await pipeline.empty(this.#jobs?.drain_timeout ?? JOBS.drain_timeout);
+    await pipeline[Symbol.asyncDispose]();
+  }
+
+  async #later(work: Promise<void>): Promise<void> {
+    const done = work.catch((error) =>
+      this.#host.emit("internal_error", { where: "pipelines of jobs", error: messageOf(error) })
+    );
+    this.#closing.add(done);
+    await done;
+    this.#closing.delete(done);
+  }
+
+  async #push(pipeline: Pipeline, jobs: readonly Job[], signal?: AbortSignal): Promise<void> {
+    const limit = this.#jobs?.timeout ?? JOBS.timeout;
+    const end = new AbortController();
+    const abort = () => end.abort(signal!.reason);
+    signal?.addEventListener("abort", abort, { once: true });
+    const timer = this.#clock.timer(limit, () => {
+      const what = `pipeline ${pipeline.name} did not store a job within ${formatDuration(limit)}`;
+      end.abort(new Failure(what, { fix: "look at its driver, or raise jobs.timeout" }));
+    });
+    try {
+      signal?.throwIfAborted();
+      await pipeline.push(jobs, end.signal);
+    } finally {
+      timer.cancel();
+      signal?.removeEventListener("abort", abort);
+    }
+  }
+
+  /** @throws Failure */
+  #find(name: string): Pipeline {
+    const pipeline = this.#all.get(name);
+    if (pipeline !== undefined) return pipeline;
+    const near = nearest(name, [...this.#all.keys()]);
+    throw new Failure(`no such pipeline, requested: ${name}`, {
+      fix: near === undefined ? "declare it, or add it to jobs.pipelines" : `did you mean ${near}?`,
+    });
+  }
+
+  /** @throws Failure */
+  #mayDeclare(name: string, { pool, dead_letter }: PipelineConfig): void {
+    const { pools } = this.#jobs ?? {};
+    const named = pool ?? (pools && DEFAULT_POOL);
+    if (named !== undefined && !Object.hasOwn(pools ?? {}, named)) {
+      const fix = pools === undefined
+        ? "leave pool out"
+        : `pools: ${Object.keys(pools).join(", ")}`;
+      throw new Failure(`pipeline ${name} names the pool ${named}, which is not there`, { fix });
+    }
+    if (typeof dead_letter === "object") this.#find(dead_letter.pipeline);
+  }
+}
+
+/** Pipelines that are open and not yet in use. */
+export interface Prepared {
+  readonly pipelines: readonly Pipeline[];
+  undo(): void;
+}
+
+/** The whole name of a pipeline's pool. */
+function poolOf({ pool }: PipelineConfig, jobs: JobsConfig | undefined): string {
+  return jobs?.pools === undefined ? "jobs" : `jobs.${pool ?? DEFAULT_POOL}`;
+}
+
+function complete(job: NewJob, { settings, name }: Pipeline): Job {
+  const { id, priority, delay = 0, auto_ack = false, payload, headers = {} } = job;
+  const { pool } = settings;
+  if (job.unique !== undefined && settings.unique === undefined) {
+    throw new Failure(`pipeline ${name} keeps no keys of unique jobs`, {
+      fix: `write jobs.pipelines.${name}.unique`,
+    });
+  }
+  return {
+    id: id || crypto.randomUUID(),
+    name: job.name,
+    payload,
+    headers: pool === undefined ? headers : { ...headers, pool: [pool] },
+    priority: priority || settings.priority,
+    delay: Math.max(0, delay),
+    auto_ack,
+    unique: settings.unique && (job.unique ?? headers.unique?.[0]),
+  };
+}
