@@ -1,39 +1,12 @@
 /**
  * Programs that run as another user: ids, groups, environment, output; what is wrong with a user is
  * said before anything is started.
- *
- * The daemon sees an /etc/group of its own (a mount of its own namespace), in which `nobody` has a
- * supplementary group, so that nothing here depends on the machine's users.
  */
 
 import { assertEquals, assertMatch } from "@std/assert";
-import { type Daemon, daemonTest, supervisor } from "../kit/daemon.ts";
+import { type Daemon, supervisor } from "../kit/daemon.ts";
 import { fixture, program } from "../kit/programs.ts";
-
-const NOBODY = 65534;
-const EXTRA = 7654;
-
-/** Runs the rest of the command line where `nobody` is in the group `extra`. */
-const WITH_GROUP = [
-  "unshare",
-  "-m",
-  "sh",
-  "-c",
-  `group=$(mktemp) && cat /etc/group >$group && echo "extra:x:${EXTRA}:nobody" >>$group &&
-    chmod 644 $group && mount --bind $group /etc/group && rm $group && exec "$@"`,
-  "sh",
-];
-
-const possible = new Deno.Command(WITH_GROUP[0], {
-  args: [...WITH_GROUP.slice(1), "true"],
-  stderr: "null",
-}).outputSync().success;
-
-/** A test that needs root and a mount namespace. */
-function rootTest(...args: Parameters<typeof daemonTest>): void {
-  if (possible) daemonTest(...args);
-  else Deno.test.ignore(`${args[0]} (needs root)`, () => {});
-}
+import { EXTRA, NOBODY, rootTest, WITH_GROUP } from "../kit/root.ts";
 
 /** The lines that the process printed, once `last` is among them. */
 function printed(d: Daemon, id: string, last: string): Promise<string[]> {

@@ -5,6 +5,7 @@ import { type Daemon, daemonTest, supervisor } from "../kit/daemon.ts";
 import { startLoad } from "../kit/load.ts";
 import type { Place } from "../kit/daemon_options.ts";
 import { freePort } from "../kit/ports.ts";
+import { EXTRA, NOBODY, rootTest, WITH_GROUP } from "../kit/root.ts";
 import { until } from "../kit/wait.ts";
 import {
   deployWorkers,
@@ -17,31 +18,7 @@ import {
   workerScript,
 } from "../kit/workers.ts";
 
-const NOBODY = 65534;
 const DAEMON = 1;
-const EXTRA = 7654;
-
-/** Runs the rest of the command line where `nobody` is in the group `extra`, in a mount namespace. */
-const WITH_GROUP = [
-  "unshare",
-  "-m",
-  "sh",
-  "-c",
-  `group=$(mktemp) && cat /etc/group >$group && echo "extra:x:${EXTRA}:nobody" >>$group &&
-    chmod 644 $group && mount --bind $group /etc/group && rm $group && exec "$@"`,
-  "sh",
-];
-
-const possible = new Deno.Command(WITH_GROUP[0], {
-  args: [...WITH_GROUP.slice(1), "true"],
-  stderr: "null",
-}).outputSync().success;
-
-/** A test that needs root and a mount namespace. */
-function rootTest(...args: Parameters<typeof daemonTest>): void {
-  if (possible) daemonTest(...args);
-  else Deno.test.ignore(`${args[0]} (needs root)`, () => {});
-}
 
 /** Workers as a user, with sockets that are this user's. */
 const asUser = (user: string) => (place: Pick<Place, "dir" | "port">) =>
