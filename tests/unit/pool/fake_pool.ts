@@ -18,6 +18,10 @@ export class FakeRelay implements Relay {
   /** Requests that are not answered. */
   readonly asked: OutFrame[] = [];
   deaf = false;
+  /** As of a relay over TCP. */
+  lags = false;
+  /** Who it is it says when the test lets it, by sayPid(). */
+  reserved = false;
   closed = false;
   /** What is sent is not out before this. */
   slow: Promise<void> | undefined;
@@ -35,17 +39,17 @@ export class FakeRelay implements Relay {
     const flags = frame.flags;
     const text = new TextDecoder().decode(frame.parts?.[0]);
     if (this.deaf) return Promise.resolve(true);
-    if (frame.lead !== undefined) this.#sayPid();
+    if (frame.lead !== undefined && !this.reserved) this.sayPid();
     if ((flags & Flag.control) === 0) {
       if ((frame.bits ?? 0) === Bit.stop && this.streaming) this.answer("", false);
       else if (frame.options !== undefined) this.asked.push(frame);
       if (this.slow !== undefined) return this.slow.then(() => true);
     } else if (text.includes("stop")) queueMicrotask(() => this.child.exit(0));
-    else this.#sayPid();
+    else if (!this.reserved) this.sayPid();
     return Promise.resolve(true);
   }
 
-  #sayPid(): void {
+  sayPid(): void {
     this.frame({ flags: Flag.control, payload: utf8.encode('{"pid":1}') });
   }
 
