@@ -108,16 +108,19 @@ class Handling {
       return await this.#refuse(error.status, error.message);
     }
     try {
-      if (exchange.gone) return;
-      const lease = gate.lease();
-      if (lease === undefined) return await unavailable(exchange);
-      await this.#ask(lease, body);
+      for (let over = false; !over;) {
+        if (exchange.gone) return;
+        const lease = gate.lease();
+        if (lease === undefined) return await unavailable(exchange);
+        over = await this.#ask(lease, body);
+      }
     } finally {
       await body.remove?.();
     }
   }
 
-  async #ask(lease: Lease<Target>, body: RequestBody): Promise<void> {
+  /** @returns false when the release had nobody for it any more, and another one is live */
+  async #ask(lease: Lease<Target>, body: RequestBody): Promise<boolean> {
     const exchange = this.#exchange;
     const { pool, encoding } = lease.target;
     const { head, client, tls } = exchange;
@@ -130,15 +133,23 @@ class Handling {
       const what = nameOf(exchange);
       const call = this.#call = pool.call({ flags, context, body: body.parts, what });
       const answer = this.#answer = await call.answer;
-      if (this.#stopped) return answer.cancel();
-      await passOn(exchange, answer, this.#host.date, lease.draining);
+      if (this.#stopped) answer.cancel();
+      else await passOn(exchange, answer, this.#host.date, lease.draining);
     } catch (error) {
+      if (this.#isLeftOver(error, lease)) return false;
       await this.#failed(error, lease);
     } finally {
       if (this.#farewell !== undefined) await this.#farewell;
       exchange.onGone = undefined;
       lease.release();
     }
+    return true;
+  }
+
+  /** No worker has seen it, and those who could are gone with a release that is on its way out. */
+  #isLeftOver(error: unknown, { draining }: Lease<Target>): boolean {
+    const unseen = error instanceof PoolError && error.kind === "no_worker";
+    return unseen && draining && !this.#stopped && this.#host.gate.live !== undefined;
   }
 
   async #failed(error: unknown, { target }: Lease<Target>): Promise<void> {

@@ -54,6 +54,22 @@ daemonTest("what waits in the queue over a deploy is answered by the old pool", 
   await d.statusUntil("v1 to be gone", ({ releases }) => releases[0].state === "stopped");
 });
 
+daemonTest(
+  "what waits for an old pool whose last worker dies goes to the new one",
+  ONE,
+  async (d) => {
+    await deployWorkers(d, "v1", "--wait");
+    await using held = await hold(d);
+    const answers = await queued(d, 5);
+    await deployWorkers(d, "v2");
+    Deno.kill(held.pid, "SIGKILL");
+    assertEquals((await held.answer).status, 502, "a request that was begun is not sent again");
+    for (const { status, text } of await Promise.all(answers)) {
+      assertEquals([status, text], [200, "v2"]);
+    }
+  },
+);
+
 daemonTest("what waits in the queue over a reset is answered by the new worker", ONE, async (d) => {
   await using held = await hold(d);
   const answers = await queued(d, 5);
