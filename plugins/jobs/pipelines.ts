@@ -209,6 +209,7 @@ export class Pipelines implements JobsEngine, AsyncDisposable {
       if (wanted) this.#flow(pipeline);
       else this.#later(pipeline.stand("paused"));
     }
+    this.#lanes.pump();
   }
 
   /** Another release is live, or none. Synchronous. */

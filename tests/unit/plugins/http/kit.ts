@@ -156,9 +156,7 @@ class FakeAnswer implements Answer {
 
 /** A pool without workers. */
 export class FakePool implements WorkerPool {
-  readonly plugin = "http";
-  readonly name = "http";
-  readonly alive = 1;
+  alive = 1;
   /** Requests that came, in order. */
   readonly calls: FakeCall[] = [];
   readonly updates: PoolSettings[] = [];
@@ -169,6 +167,13 @@ export class FakePool implements WorkerPool {
   #arrived: (() => void) | undefined;
 
   constructor(readonly release: string, readonly order: PoolOrder) {}
+
+  get plugin(): string {
+    return this.order.plugin;
+  }
+  get name(): string {
+    return this.order.name;
+  }
 
   call(request: PoolRequest): FakeCall {
     const call = new FakeCall(request);
@@ -202,7 +207,7 @@ export class FakePool implements WorkerPool {
     return Promise.resolve(this.survivors);
   }
   hurry(): void {}
-  onChange(): () => void {
+  onChange(_listener: () => void): () => void {
     return () => {};
   }
   snapshot(): PoolSnapshot {
