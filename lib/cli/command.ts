@@ -38,6 +38,8 @@ export interface Argument {
   name: string;
   about: string;
   optional?: boolean;
+  /** The only values allowed. */
+  values?: readonly string[];
 }
 
 /** One command. */

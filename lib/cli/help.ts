@@ -5,7 +5,7 @@
  */
 
 import { Exit, type ExitCode } from "../core/failure.ts";
-import type { Command, Option } from "./command.ts";
+import type { Argument, Command, Option } from "./command.ts";
 import { GLOBAL_OPTIONS } from "./options.ts";
 
 /** What the exit codes that every command can end with mean. */
@@ -50,7 +50,7 @@ export function overview(commands: readonly Command[]): string {
 export function commandHelp(command: Command): string {
   const lines = [`${command.about}`, "", `usage: supervisor ${usageOf(command)}`];
   if (command.arguments !== undefined) {
-    lines.push("", "arguments:", ...columns(command.arguments.map((arg) => [arg.name, arg.about])));
+    lines.push("", "arguments:", ...columns(command.arguments.map(argumentRow)));
   }
   if (command.options.length > 0) {
     lines.push("", "options:", ...columns(command.options.map(optionRow)));
@@ -77,6 +77,11 @@ export function usageOf(command: Command): string {
 /** Exit codes with their meanings, in order. */
 export function exitsOf(command: Command): [code: string, meaning: string][] {
   return Object.entries({ ...COMMON_EXITS, ...command.exits });
+}
+
+/** `SHELL` and what it may be. */
+export function argumentRow({ name, about, values }: Argument): [string, string] {
+  return [name, values === undefined ? about : `${about}: ${values.join(", ")}`];
 }
 
 /** `-f, --follow` or `--lines N`. */

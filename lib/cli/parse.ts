@@ -96,9 +96,7 @@ function checked(option: Option, value: string): string {
   const { name, kind, values } = option;
   if (value === "") throw usage(`--${name} needs a value`, `write --${name} ${option.value}`);
   if (values !== undefined && !values.includes(value)) {
-    const near = nearest(value, values);
-    const fix = near === undefined ? `one of ${values.join(", ")}` : `did you mean "${near}"?`;
-    throw usage(`--${name} cannot be "${value}"`, fix);
+    throw usage(`--${name} cannot be "${value}"`, oneOf(value, values));
   }
   if (kind === "count" && !(/^\d{1,9}$/.test(value) && Number(value) > 0)) {
     throw usage(`--${name} needs a whole number from 1 up, not "${value}"`, `--${name} 50`);
@@ -114,6 +112,12 @@ function checked(option: Option, value: string): string {
     );
   }
   return value;
+}
+
+/** What was meant, or everything that may be. */
+function oneOf(word: string, values: readonly string[]): string {
+  const near = nearest(word, values);
+  return near === undefined ? `one of ${values.join(", ")}` : `did you mean "${near}"?`;
 }
 
 function momentOf(value: string, now: number): number | undefined {
@@ -148,6 +152,11 @@ function checkArguments(command: Command, given: string[]): void {
   const missing = known.find((argument, index) => !argument.optional && given[index] === undefined);
   if (missing !== undefined) {
     throw usage(`${command.name} needs ${missing.name}`, `for example: ${command.examples[0]}`);
+  }
+  for (const [index, { name, values }] of known.entries()) {
+    const word = given[index];
+    if (word === undefined || values === undefined || values.includes(word)) continue;
+    throw usage(`${name} of ${command.name} cannot be "${word}"`, oneOf(word, values));
   }
   if (given.length > known.length) {
     const what = known.length === 0 ? "no arguments" : `only ${count(known.length)}`;

@@ -5,12 +5,14 @@
  */
 
 import type { Command } from "./command.ts";
+import { completionOf } from "./commands/completion.ts";
 import { deploy } from "./commands/deploy.ts";
 import { evaluate } from "./commands/evaluate.ts";
 import { events } from "./commands/events.ts";
 import { explain } from "./commands/explain.ts";
 import { helpOf } from "./commands/help.ts";
 import { import_ } from "./commands/import.ts";
+import { init } from "./commands/init.ts";
 import { logs } from "./commands/logs.ts";
 import { plan } from "./commands/plan.ts";
 import { predeployCleanup } from "./commands/predeploy_cleanup.ts";
@@ -25,6 +27,7 @@ import { serve } from "./commands/serve.ts";
 import { shutdown } from "./commands/shutdown.ts";
 import { status } from "./commands/status.ts";
 import { stop } from "./commands/stop.ts";
+import { systemd } from "./commands/systemd.ts";
 import { top } from "./commands/top.ts";
 import { validate } from "./commands/validate.ts";
 import { version } from "./commands/version.ts";
@@ -50,8 +53,11 @@ export const COMMANDS: readonly Command[] = [
   validate,
   recover,
   predeployCleanup,
+  init,
   import_,
   schema,
+  systemd,
+  completionOf(() => COMMANDS),
   version,
   helpOf(() => COMMANDS),
 ];

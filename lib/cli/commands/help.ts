@@ -11,11 +11,20 @@ export function helpOf(commands: () => readonly Command[]): Command {
     name: "help",
     about: "show what commands there are, or how to use one",
     arguments: [{ name: "COMMAND", about: "the command", optional: true }],
-    options: [],
+    options: [{ name: "man", kind: "flag", about: "the whole as a manual page, for man(1)" }],
     exits: {},
-    examples: ["supervisor help", "supervisor help deploy"],
-    async run({ arguments: [name], out }) {
+    examples: [
+      "supervisor help",
+      "supervisor help deploy",
+      "supervisor help --man > ~/.local/share/man/man1/supervisor.1",
+    ],
+    async run({ arguments: [name], values, out }) {
       const all = commands();
+      if (values.flag("man")) {
+        const { manPage } = await import("../man.ts");
+        await out.data(manPage(all));
+        return Exit.done;
+      }
       const command = all.find((command) => command.name === name);
       if (name !== undefined && command === undefined) {
         const near = nearest(name, all.map((command) => command.name));

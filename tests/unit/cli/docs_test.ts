@@ -2,7 +2,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import type { Command } from "../../../lib/cli/command.ts";
-import { EXIT_MEANINGS, exitsOf, optionRow, usageOf } from "../../../lib/cli/help.ts";
+import { argumentRow, EXIT_MEANINGS, exitsOf, optionRow, usageOf } from "../../../lib/cli/help.ts";
 import { GLOBAL_OPTIONS } from "../../../lib/cli/options.ts";
 import { COMMANDS } from "../../../lib/cli/table.ts";
 import { ROUTES } from "../../../lib/control/routes.ts";
@@ -29,7 +29,7 @@ function cells(text: string): string[][] {
 function factsOf(command: Command): string[][] {
   const named = (name: string, about: string) => [`\`${name.trim()}\``, about];
   return [
-    ...(command.arguments ?? []).map(({ name, about }) => named(name, about)),
+    ...(command.arguments ?? []).map(argumentRow).map(([name, about]) => named(name, about)),
     ...command.options.map(optionRow).map(([name, about]) => named(name, about)),
     ...exitsOf(command),
   ];
