@@ -7,11 +7,12 @@
 import type { CompareSection, SectionSchema } from "../lib/config/mod.ts";
 import { coreSections } from "../lib/config/roadrunner/mod.ts";
 import { http } from "./http/mod.ts";
+import { jobs } from "./jobs/mod.ts";
 import type { Plugin } from "./plugin.ts";
 import { tcp } from "./tcp/mod.ts";
 
 /** All plugins. Forwarding is not one: the core has it always. */
-export const plugins: readonly Plugin[] = [http, tcp];
+export const plugins: readonly Plugin[] = [http, tcp, jobs];
 
 /** The configuration's sections besides its own keys: those of the core, then those of plugins. */
 export function sections(): Map<string, SectionSchema> {
