@@ -153,6 +153,7 @@ daemonTest("on_init of a daemon that is killed does not run beside that of the n
   await using _ = new Fifo(d.path("gate"));
   d.launch();
   const first = Number(await until("on_init to run", () => d.read("pid")?.trim()));
+  await until("its entry in the book", () => d.read("state/processes.json")?.includes("on_init"));
   d.kill("SIGKILL");
   await d.ended();
   assert(runs(first));
