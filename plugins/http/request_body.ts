@@ -1,11 +1,11 @@
 /**
  * The body of a request as a worker gets it.
  *
- * | the request                                  | parsed | body              |
- * | -------------------------------------------- | ------ | ----------------- |
- * | method HEAD or OPTIONS                       | no     | none              |
- * | a form type, `raw_body` off                  | yes    | tree of its fields |
- * | anything else, or `raw_body` on              | no     | as it came        |
+ * | the request                     | parsed | body                         |
+ * | ------------------------------- | ------ | ---------------------------- |
+ * | method HEAD or OPTIONS          | no     | none; it is read and dropped |
+ * | a form type, `raw_body` off     | yes    | tree of its fields           |
+ * | anything else, or `raw_body` on | no     | as it came                   |
  *
  * Invariants: nothing reaches a worker before the whole body is here, so a client that stops in the
  * middle costs no worker; a tree is never empty bytes, which PHP could not parse.
@@ -14,7 +14,7 @@
 import type { HttpConfig } from "../../lib/config/roadrunner/http.ts";
 import { sameWord } from "../../lib/http/bytes.ts";
 import { type Exchange, type RequestHead, ResponseHead } from "../../lib/http/mod.ts";
-import { collect, formKind, readTree, type UploadHost } from "./body/mod.ts";
+import { collect, discard, formKind, readTree, type UploadHost } from "./body/mod.ts";
 
 /** A body that was read. */
 export interface RequestBody {
@@ -51,7 +51,9 @@ export function requestBody(
   host: UploadHost,
 ): RequestBody | Promise<RequestBody> {
   const { method, head, body } = exchange;
-  if (method === "HEAD" || method === "OPTIONS") return NONE;
+  if (method === "HEAD" || method === "OPTIONS") {
+    return body.length === 0 ? NONE : unwanted(exchange, rules);
+  }
   const type = contentType(head);
   const isForm = !rules.raw_body && type !== undefined && formKind(type) !== undefined;
   if (body.length === 0) return isForm ? EMPTY_TREE : NONE;
@@ -67,6 +69,12 @@ async function form(
   await invite(exchange, rules);
   const { body, uploads, remove } = await readTree(exchange.body, type, rules, host);
   return { parsed: true, parts: [body], uploads, remove };
+}
+
+async function unwanted(exchange: Exchange, rules: BodyRules): Promise<RequestBody> {
+  await invite(exchange, rules);
+  await discard(exchange.body, rules.max_request_size);
+  return NONE;
 }
 
 async function raw(exchange: Exchange, rules: BodyRules): Promise<RequestBody> {

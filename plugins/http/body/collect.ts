@@ -57,6 +57,15 @@ export async function collect(body: Body, most: number): Promise<Uint8Array<Arra
   return gathered.bytes;
 }
 
+/** Reads a body that nobody wants, so that its connection can go on. @throws as collect() */
+export async function discard(body: Body, most: number): Promise<void> {
+  refuseLong(body, most);
+  for (let count = 0; await body.pull();) {
+    count += body.end - body.start;
+    if (count > most) throw tooLarge(most);
+  }
+}
+
 /** Refuses a body that says itself that it is too long. @throws BodyBroken with 413 */
 export function refuseLong(body: Body, most: number): void {
   if (body.length > most) throw tooLarge(most);

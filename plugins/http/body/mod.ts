@@ -19,7 +19,7 @@ import {
 } from "./upload_files.ts";
 import { readUrlencoded } from "./urlencoded.ts";
 
-export { collect } from "./collect.ts";
+export { collect, discard } from "./collect.ts";
 export type { UploadHost } from "./upload_files.ts";
 export { type Owner, sweepUploads, type UploadNames, uploadNames } from "./upload_name.ts";
 
