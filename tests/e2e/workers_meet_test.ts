@@ -131,8 +131,8 @@ daemonTest("a daemon killed in a deploy: the release before is back, the rest is
   await deployWorkers(d, "v1", "--wait");
   const deploying = deployPath(d, workerRelease(d, "v2", MUTE), { release_id: "v2" });
   await until(
-    "the workers of v2",
-    () => d.leftovers().filter(({ command }) => command.includes("worker.php")).length === 4,
+    "the workers of v2 in the book",
+    () => JSON.parse(d.read("state/processes.json")!).processes.length === 4,
   );
   d.kill("SIGKILL");
   await d.ended();
