@@ -101,7 +101,10 @@ function explained(error: unknown): Answer {
   if (error instanceof Refused) return refusal(error.problem, error.fix);
   const message = messageOf(error).split("\n")[0];
   if (error instanceof Deno.errors.NotCapable) {
-    const what = message.replace(/^Requires /, "").replace(/, run again.*/, "");
+    const what = message.replace(/^Requires /, "").replace(
+      /, (?:run again|specify the required).*/,
+      "",
+    );
     return refusal(
       `wants ${what}, which it does not get while it is imported`,
       "write the value it needs into the file for the import",

@@ -44,7 +44,7 @@ const CASES: Record<string, Case> = {
   },
   "JavaScript that asks the network": {
     name: "pm2.config.mjs",
-    text: 'await fetch("http://127.0.0.1:1/"); export default {};',
+    text: 'await fetch("http://127.0.0.1:4242/"); export default {};',
     says: "wants net access to",
   },
   "JavaScript that gets code from elsewhere": {
