@@ -9,7 +9,8 @@
  * | supervisord | INI with its included files                        |
  * | roadrunner  | stays as it is; only notes                         |
  *
- * Invariant: the result is text that our own validation takes, or a Failure; nothing is written.
+ * Invariant: nothing is written, and nothing that does not carry over is left out in silence: what our own
+ * validation would refuse (a template we do not have) stands in the result with a note.
  */
 
 import { basename, dirname } from "@std/path";
