@@ -82,6 +82,8 @@ legacy_takeover: { processes: [{ includes: [a] }, { includes: [b], name: bee }] 
   assertEquals(r.restart.window, 0);
   assertEquals(r.memory, { limit: 1_048_576, warn: 0, check_interval: 5000 });
   assertEquals(config.legacy_takeover, {
+    supervisord: [],
+    pm2: [],
     screens: [],
     processes: [{ name: "legacy process 1", includes: ["a"] }, { name: "bee", includes: ["b"] }],
     force_stop_timeout: 7000,
