@@ -9,7 +9,7 @@ import { JOBS, SCHEDULE } from "../defaults.ts";
 import { nearest } from "../../core/suggest.ts";
 import { count, described, duration, oneOf, section, text } from "../schema/fields.ts";
 import type { SectionPlace, SectionProblem, SectionSchema } from "../sections.ts";
-import { seconds, texts } from "./fields.ts";
+import { seconds } from "./fields.ts";
 import type { JobsConfig, PipelineConfig, ScheduleConfig } from "./jobs.ts";
 import { completePipeline, pipelinesSchema, type PipelineValues } from "./jobs_pipeline.ts";
 import { completePool, poolSchema } from "./pool.ts";
@@ -60,10 +60,12 @@ const schema = section("Queues of jobs for workers (RoadRunner).", {
     "Pools by name, instead of `pool`; a pipeline without `pool` has the one named `default`.",
   ).optional(),
   pipelines: pipelinesSchema.optional(),
-  consume: texts("Pipelines whose jobs are given to workers from the beginning.", {
-    defaultFrom: "none: they wait for `resume`",
-    example: "[default]",
-  }).optional(),
+  consume: described(
+    z.array(text("Name of a pipeline.")),
+    "list",
+    "Pipelines whose jobs are given to workers from the beginning.",
+    { defaultFrom: "none: they wait for `resume`", example: "[default]" },
+  ).optional(),
   drain_timeout: duration(
     "Longest time for jobs at workers of a retired release; then they are handed back. (Not RoadRunner's.)",
     { default: JOBS.drain_timeout },

@@ -6,6 +6,8 @@ import { z } from "zod";
 import * as defaults from "../../../lib/config/defaults.ts";
 import { describeSchema, type KeySchema } from "../../../lib/config/json_schema.ts";
 import { jsonSchema } from "../../../lib/config/mod.ts";
+import type { JobsConfig } from "../../../lib/config/roadrunner/jobs.ts";
+import { jobsOf } from "../../../lib/config/roadrunner/mod.ts";
 import { fileSchema } from "../../../lib/config/schema/file.ts";
 import { parseDuration } from "../../../lib/core/duration.ts";
 import { parseSize } from "../../../lib/core/size.ts";
@@ -64,6 +66,11 @@ http:
   ssl: { cert: supervisor.yaml, key: supervisor.yaml }
   middleware: [static, headers]
 tcp: { servers: { a: { addr: 127.0.0.1:7 } }, pool: { dynamic_allocator: {} } }
+jobs:
+  options: {}
+  pool: { dynamic_allocator: {} }
+  pipelines: { a: { driver: memory, retry: {}, unique: { window: 1s } } }
+  schedules: { a: { cron: "* * * * *", pipeline: a, job: x } }
 rpc:
 status: { address: 127.0.0.1:1 }
 metrics: { collect: { a: { type: counter } } }
@@ -75,11 +82,23 @@ service: { a: { command: x } }
   let checked = 0;
   for (const [name, { schema }] of sections()) {
     const node = describeSchema(schema);
-    const value = config.sections[name] as Record<string, unknown>;
+    const written = config.sections[name] as Record<string, unknown>;
+    const value = name === "jobs" ? spread(jobsOf(config)!) as Record<string, unknown> : written;
     checked += checkDefaults(node, node.properties === undefined ? value.a : value, name, dir);
   }
   assert(checked >= 40, `${checked} defaults`);
 });
+
+/** Maps of which the test has the one called `a`. */
+const NAMED = ["metrics.collect", "tcp.servers", "jobs.pools", "jobs.pipelines", "jobs.schedules"];
+
+/** `jobs` with every value wherever it may be written. */
+function spread(jobs: JobsConfig) {
+  const { a } = jobs.pipelines;
+  const { config, priority, prefetch } = a;
+  const pipelines = { a: { ...config, ...a, config: { ...config, priority, prefetch } } };
+  return { ...jobs, pools: { a: jobs.pool }, pipelines };
+}
 
 /** Compares every default that is told with the value that is used. @returns how many */
 function checkDefaults(node: KeySchema, value: unknown, path: string, dir?: string): number {
@@ -90,7 +109,7 @@ function checkDefaults(node: KeySchema, value: unknown, path: string, dir?: stri
     checked += checkDefaults(next, below, `${path}.${key}`, dir);
   }
   if (typeof node.additionalProperties === "object") {
-    const isNamed = path === "metrics.collect" || path === "tcp.servers";
+    const isNamed = NAMED.includes(path);
     const named = isNamed ? (value as Record<string, unknown>).a : value;
     checked += checkDefaults(node.additionalProperties, named, path, dir);
   }
@@ -107,6 +126,7 @@ function asRead(kind: string | undefined, told: unknown, dir = ""): unknown {
   if (kind?.startsWith("duration")) return parseDuration(text);
   if (kind === "size or number of megabytes") return parseSize(text);
   if (kind === "size") return parseSize(text);
+  if (kind === "octal mode") return parseInt(text, 8);
   if (kind === "host:port" && dir !== "") return { host, port: Number(port) };
   if (text === "25%") return 2; // of eight workers
   if (text === ".") return dir;
