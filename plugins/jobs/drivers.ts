@@ -5,7 +5,7 @@
  */
 
 import type { DriverName, PipelineConfig } from "../../lib/config/roadrunner/jobs.ts";
-import { Failure } from "../../lib/core/failure.ts";
+import { Exit, Failure } from "../../lib/core/failure.ts";
 import type { Driver, DriverHost, DriverKind, DriverRecipe } from "./driver.ts";
 import { memory } from "./memory.ts";
 
@@ -41,7 +41,10 @@ export class Drivers implements AsyncDisposable {
   async #make(driver: DriverName): Promise<DriverKind> {
     const recipe = RECIPES[driver];
     if (recipe === undefined) {
-      throw new Failure(`this build has no driver ${driver} for jobs`, { fix: "write memory" });
+      throw new Failure(`this build has no driver ${driver} for jobs`, {
+        exit: Exit.config,
+        fix: "write memory",
+      });
     }
     return (await recipe()).kind(this.#host);
   }

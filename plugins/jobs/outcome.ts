@@ -58,12 +58,12 @@ export function outcomeOf(body: Uint8Array): Outcome {
     answer = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(body));
   } catch (error) {
     const said = body.length === 0 ? "an empty body" : `"${textOf(body)}" (${messageOf(error)})`;
-    return { kind: "failed", message: `the worker's answer is no JSON: ${said}` };
+    return failed(`the worker's answer is no JSON: ${said}`);
   }
   const { type, data } = (answer ?? {}) as { type?: unknown; data?: Record<string, unknown> };
   const { message, requeue, redelivery, delay_seconds, headers } = data ?? {};
   const told = typeof message === "string" && message !== ""
-    ? message
+    ? short(message)
     : "the worker gave no reason";
   const asked = (): Outcome => ({
     kind: "requeue",
@@ -81,8 +81,16 @@ export function outcomeOf(body: Uint8Array): Outcome {
     case 4:
       return asked();
   }
-  const got = JSON.stringify(type)?.slice(0, MAX_MESSAGE) ?? "(none)";
-  return { kind: "failed", message: `the worker's answer has the unknown type ${got}` };
+  return failed(`the worker's answer has the unknown type ${JSON.stringify(type) ?? "(none)"}`);
+}
+
+/** A delivery that came to nothing. */
+export function failed(message: string): Outcome {
+  return { kind: "failed", message: short(message) };
+}
+
+function short(message: string): string {
+  return message.slice(0, MAX_MESSAGE).toWellFormed();
 }
 
 /** What becomes of a delivery. `random`: from 0 up to 1. */

@@ -15,6 +15,7 @@ import { formatDuration } from "../../lib/core/duration.ts";
 import { Failure, messageOf } from "../../lib/core/failure.ts";
 import { nearest } from "../../lib/core/suggest.ts";
 import type { Gate } from "../../lib/core/gate.ts";
+import { unable, unstorable } from "./abilities.ts";
 import type { DeadJob, DriverHost, Job } from "./driver.ts";
 import { Drivers } from "./drivers.ts";
 import type { JobsEngine, NewJob, PipelineInfo, PipelineStat } from "./engine.ts";
@@ -66,6 +67,8 @@ export class Pipelines implements JobsEngine, AsyncDisposable {
   async push(name: string, jobs: readonly NewJob[], signal?: AbortSignal): Promise<string[]> {
     const pipeline = this.#find(name);
     const whole = jobs.map((job) => complete(job, pipeline));
+    const failure = unstorable(name, whole, pipeline.driver.can);
+    if (failure !== undefined) throw failure;
     await this.#push(pipeline, whole, signal);
     return whole.map(({ id }) => id);
   }
@@ -241,6 +244,8 @@ export class Pipelines implements JobsEngine, AsyncDisposable {
     const spec: PipelineSpec = { name, settings, pool: poolOf(settings, jobs), declared };
     const pipeline = new Pipeline(spec, driver, this.#hostOf());
     try {
+      const failure = unable(name, settings, driver.can);
+      if (failure !== undefined) throw failure;
       await driver.open();
     } catch (error) {
       await driver[Symbol.asyncDispose]();

@@ -17,7 +17,7 @@ import { messageOf } from "../../lib/core/failure.ts";
 import type { WorkerPool } from "../../lib/pool/contract.ts";
 import { type Answer, type PoolCall, PoolError, type PoolErrorKind } from "../../lib/pool/types.ts";
 import { requestOf } from "./context.ts";
-import { type Outcome, outcomeOf } from "./outcome.ts";
+import { failed, type Outcome, outcomeOf } from "./outcome.ts";
 import type { Taken } from "./taken.ts";
 import type { Target, Work } from "./target.ts";
 
@@ -53,7 +53,7 @@ export class JobWork implements Work {
     pipeline.acknowledge(taken).then(
       () => this.#over || this.#give(),
       // Then it is as it was before: the next delivery tries again.
-      (error) => this.#over || this.#ended({ kind: "failed", message: messageOf(error) }),
+      (error) => this.#over || this.#ended(failed(messageOf(error))),
     );
   }
 
@@ -73,18 +73,17 @@ export class JobWork implements Work {
     if (this.#over) return answer.cancel();
     if (!answer.more) return this.#ended(outcomeOf(answer.body), answer.pid);
     answer.cancel();
-    const message = "the worker answered with a stream, which no job has";
-    this.#ended({ kind: "failed", message }, answer.pid);
+    this.#ended(failed("the worker answered with a stream, which no job has"), answer.pid);
   };
 
   readonly #failed = (error: unknown): void => {
     if (this.#over) return;
     if (!(error instanceof PoolError)) {
-      return this.#ended({ kind: "failed", message: messageOf(error) });
+      return this.#ended(failed(messageOf(error)));
     }
     const { kind, message, pid } = error;
     if (NOT_GIVEN.has(kind)) return this.#return(message);
-    this.#ended({ kind: "failed", message }, pid);
+    this.#ended(failed(message), pid);
   };
 
   readonly #cut = (): void => {

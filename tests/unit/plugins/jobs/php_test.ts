@@ -221,6 +221,30 @@ Deno.test("a drain that is over: the worker is killed, and the job done by the n
   assertEquals([counts.done, counts.failed, counts.delivered], [1, 0, 2]);
 });
 
+Deno.test("workers of the kit: what a handler does to its job", async () => {
+  const kit = new URL("../../../../worker/mod.ts", import.meta.url).href;
+  const script = `
+    import { jobs } from "${kit}";
+    jobs((job) => {
+      if (job.name === "throws") throw new Error("not today");
+      if (job.name === "nacks") job.nack("no use");
+      if (job.name === "again") {
+        if (job.headers.seen) job.ack();
+        else job.requeue("later", { headers: { seen: "yes" } });
+      }
+    });`;
+  const argv = [Deno.execPath(), "eval", "--quiet", script];
+  await using real = await Real.live({ dead_letter: "keep" }, { argv, num_workers: 1 });
+  for (const name of ["throws", "nacks", "again", "fine"]) await real.push(name, "", name);
+  const { counts } = await real.done();
+  assertEquals([counts.done, counts.requeued, counts.dead], [2, 1, 2]);
+  const dead = await real.intake.engine.dead("mail", 5);
+  assertEquals(dead.map(({ id, error }) => [id, error.split("\n")[0]]), [
+    ["throws", "Error: not today"],
+    ["nacks", "no use"],
+  ]);
+});
+
 Deno.test("two pools cannot be had when one does not start", async () => {
   const pools = { good: SETTINGS, bad: SETTINGS };
   const jobs = jobsOf({ mail: { pool: "good" } }, { pool: undefined, pools });
