@@ -8,6 +8,7 @@ import type { Command } from "./command.ts";
 import { completionOf } from "./commands/completion.ts";
 import { deploy } from "./commands/deploy.ts";
 import { evaluate } from "./commands/evaluate.ts";
+import { doctor } from "./commands/doctor.ts";
 import { events } from "./commands/events.ts";
 import { explain } from "./commands/explain.ts";
 import { helpOf } from "./commands/help.ts";
@@ -51,6 +52,7 @@ export const COMMANDS: readonly Command[] = [
   events,
   explain,
   validate,
+  doctor,
   recover,
   predeployCleanup,
   init,

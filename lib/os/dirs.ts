@@ -6,6 +6,7 @@
  * repaired: a directory somebody else prepared is not made trustworthy by a chmod.
  */
 
+import { dirname } from "@std/path";
 import { Failure } from "../core/failure.ts";
 import { codeOf, reasonOf } from "./reason.ts";
 
@@ -40,6 +41,12 @@ export function makePrivateDir(path: string, options: PrivateDirOptions = {}): v
   } catch (error) {
     if (codeOf(error) !== "EEXIST") throw cannotMake(path, error);
   }
+  verify(path, options.owner);
+}
+
+/** Whether {@linkcode makePrivateDir} would take a directory that is there. @throws Failure */
+export function checkPrivateDir(path: string, options: PrivateDirOptions = {}): void {
+  refuseOpenParent(path, dirname(path));
   verify(path, options.owner);
 }
 

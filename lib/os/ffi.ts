@@ -21,6 +21,7 @@ const symbols = {
   close_range: { parameters: ["u32", "u32", "i32"], result: "i32", optional: true },
   prctl: { parameters: ["i32", "u64", "u64", "u64", "u64"], result: "i32" },
   prlimit64: { parameters: ["i32", "i32", "buffer", "buffer"], result: "i32" },
+  adjtimex: { parameters: ["buffer"], result: "i32" },
   clock_gettime: { parameters: ["i32", "buffer"], result: "i32" },
   waitpid: { parameters: ["i32", "buffer", "i32"], result: "i32" },
   waitid: { parameters: ["i32", "i32", "buffer", "i32"], result: "i32" },

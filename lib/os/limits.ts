@@ -12,6 +12,7 @@
 
 import { libc } from "./ffi.ts";
 
+const RLIMIT_NPROC = 6;
 const RLIMIT_NOFILE = 7;
 
 /** Soft and hard limit of open files. */
@@ -24,8 +25,17 @@ let original: FileLimit | undefined;
 
 /** The limit of a process (0: ourselves); undefined when it is gone or not ours to ask. */
 export function fileLimit(pid = 0): FileLimit | undefined {
+  return limitOf(pid, RLIMIT_NOFILE);
+}
+
+/** How many processes and threads our user may have. */
+export function processLimit(): FileLimit | undefined {
+  return limitOf(0, RLIMIT_NPROC);
+}
+
+function limitOf(pid: number, resource: number): FileLimit | undefined {
   const values = new BigUint64Array(2);
-  if (libc().prlimit64(pid, RLIMIT_NOFILE, null, values) !== 0) return undefined;
+  if (libc().prlimit64(pid, resource, null, values) !== 0) return undefined;
   return { soft: values[0], hard: values[1] };
 }
 

@@ -108,6 +108,11 @@ export function argumentsOf(pid: number): string[] | undefined {
   return text === undefined ? undefined : text.replace(/\0$/, "").split("\0");
 }
 
+/** The control groups of a process, as the kernel lists them; undefined when it is gone. */
+export function cgroupOf(pid: number): string | undefined {
+  return readProc(`/proc/${pid}/cgroup`);
+}
+
 /** The user id a process runs as; undefined when it is gone. */
 export function ownerOf(pid: number): number | undefined {
   try {

@@ -20,13 +20,18 @@ const LOOPBACK = "127.0.0.1";
 const MARK = "SUPERVISOR_RELEASE_PATH";
 
 /** Everything a copy of a process is rendered from. */
-export interface Surroundings {
+export interface Source {
   config: Config;
-  release: ReleaseContext;
+  release: Pick<ReleaseContext, "release_id" | "release_path" | "revision">;
   /** What children inherit: the daemon's environment without our internals. */
   env: Readonly<Record<string, string>>;
   /** Port of each process that has one; with replicas that of the first. */
   ports: ReadonlyMap<string, number>;
+}
+
+/** The same in a release that is built. */
+export interface Surroundings extends Source {
+  release: ReleaseContext;
 }
 
 /** Which copy. */
@@ -51,7 +56,7 @@ export function upstreamHost(config: Config): string {
 export function renderProcess(
   process: ProcessConfig,
   copy: Copy,
-  around: Surroundings,
+  around: Source,
 ): ProcessSpec {
   const values = templateValues(process.id, copy, around);
   const text = (value: string, field: string) => rendered(ownerOf(process), field, value, values);
@@ -87,7 +92,7 @@ export function markOf(env: Readonly<Record<string, string>>): string | undefine
 export function renderLive(
   process: ProcessConfig,
   copy: Copy,
-  around: Surroundings,
+  around: Source,
 ): LiveSettings {
   const values = templateValues(process.id, copy, around);
   const hook = (name: "quiet_command" | "drain_command" | "stop_command") => {
@@ -168,7 +173,7 @@ export function rendered(
 export function templateValues(
   id: string,
   copy: Copy,
-  { config, release, env, ports }: Surroundings,
+  { config, release, env, ports }: Source,
 ): TemplateValues {
   const values = new Map<string, string>([
     ["release_path", release.release_path],
@@ -201,7 +206,7 @@ export function identityEnv(identity: Identity | undefined): Record<string, stri
 export function injected(
   id: string,
   copy: Copy,
-  { config, release, ports }: Surroundings,
+  { config, release, ports }: Source,
 ): Record<string, string> {
   const vars: Record<string, string> = {
     SUPERVISOR_APPLICATION: config.application,

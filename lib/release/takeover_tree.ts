@@ -70,23 +70,21 @@ export class TakeoverTree {
       if (name !== undefined) chosen.set(who.pid, { who, name, depth: known?.depth ?? 0 });
     }
     const children = childrenIn(table);
-    const found: Chosen[] = [];
+    const found = new Map<number, Chosen>();
     const visit = (entry: Chosen) => {
-      if (found.includes(entry)) return;
-      found.push(entry);
+      // Parents form a circle only in a table that changed while it was read.
+      if (found.has(entry.who.pid)) return;
+      found.set(entry.who.pid, entry);
       for (const who of children.get(entry.who.pid) ?? []) {
         if (this.spares(who.pid)) continue;
         visit({ who, name: chosen.get(who.pid)?.name ?? entry.name, depth: entry.depth + 1 });
-        chosen.delete(who.pid);
       }
     };
-    const below = (pid: number): boolean => {
-      const parent = table.get(table.get(pid)!.ppid);
-      return parent !== undefined && chosen.has(parent.pid);
-    };
-    for (const root of [...chosen.values()].filter(({ who }) => !below(who.pid))) visit(root);
-    for (const entry of found) this.#chosen.set(entry.who.pid, entry);
-    return found;
+    const isRoot = ({ who }: Chosen) => !chosen.has(who.ppid);
+    for (const root of [...chosen.values()].filter(isRoot)) visit(root);
+    for (const entry of chosen.values()) visit(entry);
+    for (const entry of found.values()) this.#chosen.set(entry.who.pid, entry);
+    return [...found.values()];
   }
 
   #known(who: Stranger): Chosen | undefined {
@@ -127,10 +125,11 @@ function isSession(argv: readonly string[], name: string): boolean {
 }
 
 function ancestorsOf(self: number, table: Table): Set<number> {
-  const spared = new Set([1, self]);
-  for (let at = table.get(self)?.ppid; at !== undefined && at > 0; at = table.get(at)?.ppid) {
-    if (spared.has(at) && at !== 1) break; // ends the walk should parents ever form a circle
+  const spared = new Set([1]);
+  // Ends at init, and should parents ever form a circle.
+  for (let at: number | undefined = self; at !== undefined && !spared.has(at);) {
     spared.add(at);
+    at = table.get(at)?.ppid;
   }
   return spared;
 }

@@ -5,12 +5,11 @@
  * Invariant: only what was read without a complaint is looked at.
  */
 
-import type { Config } from "../config.ts";
 import { error, type Problem } from "../problem.ts";
-import { partsOfDsn } from "../roadrunner/fields.ts";
-import { httpOf, metricsOf, rpcOf, serverOf, statusOf, tcpOf } from "../roadrunner/of.ts";
+import { type Listener, listenersOf, shown } from "../listeners.ts";
+import { serverOf } from "../roadrunner/of.ts";
 import { configuredPools } from "../roadrunner/pools.ts";
-import { dotted, find, type Path } from "../tree.ts";
+import { dotted, find } from "../tree.ts";
 import { isBroken, type RuleContext } from "./context.ts";
 import { MAX_SOCKET_PATH, socketPathBytes } from "./socket_path.ts";
 
@@ -46,37 +45,8 @@ function serviceNames({ written }: RuleContext): Problem[] {
   });
 }
 
-/** Something that listens at a fixed place. */
-interface Listener {
-  path: Path;
-  at: { host: string; port: number } | { path: string };
-}
-
 function listeners(context: RuleContext): Listener[] {
-  const { config } = context;
-  const http = httpOf(config);
-  const rpc = rpcOf(config);
-  const { relay } = serverOf(config);
-  const all: [Path, Listener["at"] | undefined][] = [
-    [["proxy", "address"], config.proxy?.address],
-    [["http", "address"], http?.address],
-    [["http", "ssl", "address"], http?.ssl?.address],
-    ...Object.entries(tcpOf(config)?.servers ?? {}).map((
-      [name, { addr }],
-    ): [Path, Listener["at"]] => [["tcp", "servers", name, "addr"], addr]),
-    [["rpc", "listen"], rpc && partsOfDsn(rpc.listen)],
-    [["server", "relay"], relay === "pipes" ? undefined : partsOfDsn(relay)],
-    [["status", "address"], statusOf(config)?.address],
-    [["metrics", "address"], metricsOf(config)?.address],
-    [["control", "socket"], pathOf(config)],
-  ];
-  return all.flatMap(([path, at]) =>
-    at === undefined || isBroken(context, path) ? [] : [{ path, at }]
-  );
-}
-
-function pathOf({ control }: Config): { path: string } | undefined {
-  return control.socket === undefined ? undefined : { path: control.socket };
+  return listenersOf(context.config).filter(({ path }) => !isBroken(context, path));
 }
 
 function sameAddress(context: RuleContext): Problem[] {
@@ -99,11 +69,6 @@ function collide(a: Listener["at"], b: Listener["at"]): boolean {
   if (a.port !== b.port || a.port === 0) return false;
   const [one, two] = [a, b].map(({ host }) => host === "localhost" ? "127.0.0.1" : host);
   return one === two || EVERYWHERE.includes(one) || EVERYWHERE.includes(two);
-}
-
-function shown(at: Listener["at"]): string {
-  if ("path" in at) return at.path;
-  return `${at.host.includes(":") ? `[${at.host}]` : at.host}:${at.port}`;
 }
 
 function socketPaths(context: RuleContext): Problem[] {
