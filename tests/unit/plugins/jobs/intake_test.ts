@@ -346,6 +346,7 @@ Deno.test("a drain that is cut: handed back when its workers are gone, as the sa
   assertEquals([draining.wasCut, old.calls[0].cancelled], [1, true]);
   assertEquals(stage.pool.calls.length, 0);
   await stage.intake.drop({ target });
+  assertEquals(old.hurried, 0, "nobody waits for what its workers still do");
   say(await stage.next(), DONE);
   await stage.settled();
   const { counts } = await stage.numbers();
@@ -397,6 +398,14 @@ Deno.test("pause hands back what no worker has; resume goes on", async () => {
     "already in the active state",
   );
   for (const call of stage.pool.calls.slice(3)) say(call, DONE);
+});
+
+Deno.test("taken in the very moment of a pause: handed back, not begun", async () => {
+  await using stage = await Stage.live();
+  await stage.settled();
+  await Promise.all([stage.push("a"), stage.intake.engine.pause("mail")]);
+  await stage.settled();
+  assertEquals([stage.pool.calls.length, await driverOf(stage)], [0, { ...EMPTY, waiting: 1 }]);
 });
 
 Deno.test("named pools: each pipeline has its own, and the job says so", async () => {

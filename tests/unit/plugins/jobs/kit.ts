@@ -22,7 +22,13 @@ import { settingsOf } from "./conformance/kit.ts";
 
 /** A pool whose calls a test answers. */
 export class JobsPool extends FakePool {
+  /** How soon its end was asked to be over. */
+  hurried: number | undefined;
   readonly #heard = new Set<() => void>();
+
+  override hurry(ms?: number): void {
+    this.hurried = ms;
+  }
 
   override onChange(listener: () => void): () => void {
     this.#heard.add(listener);
