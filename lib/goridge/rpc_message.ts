@@ -243,9 +243,36 @@ function list<T>(
   };
 }
 
+/** `bytes`; in JSON base64, as clients of RoadRunner send it. */
+export function bytes(number: number): Field<Uint8Array> {
+  return {
+    number,
+    wire: WireType.LengthDelimited,
+    zero: () => new Uint8Array(0),
+    // A copy: the frame it came in is not kept for it.
+    read: (reader) => reader.bytes().slice(),
+    write(writer, value) {
+      if (value.length > 0) writer.tag(number, WireType.LengthDelimited).bytes(value);
+    },
+    fromJson(value, name) {
+      try {
+        if (typeof value === "string") return Uint8Array.fromBase64(value);
+      } catch {
+        // Said below.
+      }
+      throw new RpcError(`${name} must be a string in base64`);
+    },
+  };
+}
+
 /** `map<string, string>` */
 export function textMap(number: number): Field<Record<string, string>> {
-  const entries = new Message<{ key: string; value: string }>({ key: text(1), value: text(2) });
+  return mapOf(number, text(2));
+}
+
+/** `map<string, …>`; `value` is a field with the number 2. */
+export function mapOf<T>(number: number, value: Field<T>): Field<Record<string, T>> {
+  const entries = new Message<{ key: string; value: T }>({ key: text(1), value });
   return {
     number,
     wire: WireType.LengthDelimited,
@@ -261,11 +288,11 @@ export function textMap(number: number): Field<Record<string, string>> {
         writer.tag(number, WireType.LengthDelimited).bytes(entries.encode({ key, value }));
       }
     },
-    fromJson(value, name) {
-      const pairs = pairsOf(value, name);
+    fromJson(given, name) {
+      const pairs = pairsOf(given, name);
       mayGrow(pairs.length - 1);
       const map = this.zero();
-      for (const [key, item] of pairs) map[key] = text(number).fromJson(item, `each of ${name}`);
+      for (const [key, item] of pairs) map[key] = value.fromJson(item, `each of ${name}`);
       return map;
     },
   };

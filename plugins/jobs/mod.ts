@@ -4,6 +4,7 @@ import { jobsSection } from "../../lib/config/roadrunner/mod.ts";
 import type { Plugin } from "../plugin.ts";
 import { compareJobs } from "./compare.ts";
 import { JobsIntake } from "./intake.ts";
+import { jobsTable } from "./rpc.ts";
 
 /** Queues of jobs for worker pools. */
 export const jobs: Plugin = {
@@ -11,4 +12,5 @@ export const jobs: Plugin = {
   section: { ...jobsSection, compare: compareJobs },
   create: (host) => new JobsIntake(host),
   compare: compareJobs,
+  rpc: (intake) => jobsTable(intake as JobsIntake),
 };
