@@ -8,6 +8,7 @@
 import { statfsSync } from "node:fs";
 import { dirname } from "@std/path";
 import { advice, type Check, fail, type Finding, ok, together } from "../core/check.ts";
+import { Failure } from "../core/failure.ts";
 import { formatSize } from "../core/size.ts";
 import { checkPrivateDir } from "./dirs.ts";
 import { cString, libc } from "./ffi.ts";
@@ -154,7 +155,7 @@ function unitOf(pid: number): string | undefined {
   return unit?.startsWith("user@") ? undefined : unit;
 }
 
-/** The path, or the nearest directory above it that is there. @throws Failure through reasonOf's caller */
+/** The path, or the nearest directory above it that is there. */
 function existing(path: string): string {
   for (let at = path;; at = dirname(at)) {
     try {
@@ -162,7 +163,7 @@ function existing(path: string): string {
       return at;
     } catch (error) {
       // Not there, or not to be seen: what is above it decides.
-      if (at === dirname(at)) throw new Error(reasonOf(error));
+      if (at === dirname(at)) throw new Failure(`cannot look at "${path}": ${reasonOf(error)}`);
     }
   }
 }

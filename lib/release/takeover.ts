@@ -21,8 +21,7 @@ import type { LegacyTakeover } from "../config/config.ts";
 import type { Clock } from "../core/clock.ts";
 import { Failure } from "../core/failure.ts";
 import type { Stranger, Strangers } from "../os/strangers.ts";
-import { type Keeper, PM2, quitScreen, release, screenSessions } from "./takeover_tools.ts";
-import { SUPERVISORD } from "./takeover_tools.ts";
+import * as tools from "./takeover_tools.ts";
 import { type Chosen, TakeoverTree } from "./takeover_tree.ts";
 
 /** What the kernel gets to take the killed away, milliseconds. */
@@ -47,7 +46,7 @@ export interface LegacyProcess {
 
 /** What was stopped, or would be. */
 export interface TakenOver {
-  keepers: { keeper: Keeper["name"]; program: string; result: string }[];
+  keepers: { keeper: tools.Keeper["name"]; program: string; result: string }[];
   /** Sessions of screen; `spared`: this program runs inside. */
   screens: { name: string; pid: number; spared: boolean }[];
   processes: LegacyProcess[];
@@ -78,7 +77,7 @@ export async function takeOver(legacy: LegacyTakeover, ground: TakeoverGround): 
   const { strangers, clock } = ground;
   const keepers: TakenOver["keepers"] = [];
   for (const [keeper, program] of keptBy(legacy)) {
-    const result = await release(keeper, program, clock);
+    const result = await tools.release(keeper, program, clock);
     keepers.push({ keeper: keeper.name, program, result });
   }
   const { tree, first, screens } = await prepare(legacy, ground);
@@ -89,7 +88,7 @@ export async function takeOver(legacy: LegacyTakeover, ground: TakeoverGround): 
   };
   note(tree.look(first));
   for (const { name, pid, spared } of screens) {
-    if (!spared) await quitScreen(pid, name, clock);
+    if (!spared) await tools.quitScreen(pid, name, clock);
   }
   const denied = new Map<number, string>();
   let left = note(tree.look(strangers.table()));
@@ -110,7 +109,7 @@ export async function takeOver(legacy: LegacyTakeover, ground: TakeoverGround): 
 }
 
 async function prepare(legacy: LegacyTakeover, { strangers, clock }: TakeoverGround) {
-  const sessions = await screenSessions(legacy.screens, clock);
+  const sessions = await tools.screenSessions(legacy.screens, clock);
   const first = strangers.table();
   const wanted = { processes: legacy.processes, screens: legacy.screens, sessions };
   const tree = new TakeoverTree(wanted, first, strangers.self);
@@ -119,10 +118,10 @@ async function prepare(legacy: LegacyTakeover, { strangers, clock }: TakeoverGro
   return { tree, first, screens };
 }
 
-function keptBy({ supervisord, pm2 }: LegacyTakeover): [Keeper, string][] {
+function keptBy({ supervisord, pm2 }: LegacyTakeover): [tools.Keeper, string][] {
   return [
-    ...supervisord.map((program): [Keeper, string] => [SUPERVISORD, program]),
-    ...pm2.map((program): [Keeper, string] => [PM2, program]),
+    ...supervisord.map((program): [tools.Keeper, string] => [tools.SUPERVISORD, program]),
+    ...pm2.map((program): [tools.Keeper, string] => [tools.PM2, program]),
   ];
 }
 

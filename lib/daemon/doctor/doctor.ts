@@ -20,17 +20,15 @@ import type { ControlClient } from "../../control/client.ts";
 import type { Status } from "../../control/operations.ts";
 import { advice, type Check, type Checked, fail, ok, runCheck } from "../../core/check.ts";
 import { Failure } from "../../core/failure.ts";
-import { clockCheck, directoryCheck, limitsCheck } from "../../os/checks.ts";
-import { serviceManagerCheck, spaceCheck } from "../../os/checks.ts";
+import * as ofMachine from "../../os/checks.ts";
 import type { Machine } from "../../os/system.ts";
-import { historyCheck, portsCheck, programsCheck, releaseCheck } from "../../release/checks.ts";
-import { type ReleaseGround } from "../../release/checks.ts";
+import * as ofRelease from "../../release/checks.ts";
 import { History } from "../../release/history.ts";
 import { INITIAL } from "../../release/initial.ts";
 import { inheritable } from "../environment.ts";
 import { neighbourAt } from "../neighbour.ts";
 import type { Paths } from "../paths.ts";
-import * as here from "./checks.ts";
+import * as ofDaemon from "./checks.ts";
 
 /** What is looked at. */
 export interface Examination {
@@ -78,20 +76,20 @@ async function checksOf(config: Config, examination: Examination): Promise<Check
   const inUse = daemon?.releases.filter(({ state }) => ["active", "draining"].includes(state))
     .map(({ release_path }) => release_path);
   return [
-    here.socketCheck(neighbour, paths),
+    ofDaemon.socketCheck(neighbour, paths),
     controlDirectory(config, paths, machine),
-    directoryCheck("state_directory", "state directory", paths.state_dir),
-    directoryCheck("log_directory", "log directory", paths.log_dir),
-    spaceCheck([paths.state_dir, paths.log_dir]),
-    here.addressesCheck(config, daemon, machine),
-    historyCheck(history, inUse),
-    here.leftoversCheck(daemon, paths, machine),
+    ofMachine.directoryCheck("state_directory", "state directory", paths.state_dir),
+    ofMachine.directoryCheck("log_directory", "log directory", paths.log_dir),
+    ofMachine.spaceCheck([paths.state_dir, paths.log_dir]),
+    ofDaemon.addressesCheck(config, daemon, machine),
+    ofRelease.historyCheck(history, inUse),
+    ofDaemon.leftoversCheck(daemon, paths, machine),
     ...releaseChecks(config, examination, history, daemon, inheritable(env)),
-    here.budgetsCheck(config),
-    ...here.takeoverCheck(config, request.env.PATH),
-    limitsCheck(),
-    clockCheck(),
-    serviceManagerCheck(daemon?.pid),
+    ofDaemon.budgetsCheck(config),
+    ...ofDaemon.takeoverCheck(config, request.env.PATH),
+    ofMachine.limitsCheck(),
+    ofMachine.clockCheck(),
+    ofMachine.serviceManagerCheck(daemon?.pid),
   ];
 }
 
@@ -102,7 +100,7 @@ function controlDirectory({ control }: Config, paths: Paths, machine: Machine): 
     if (control.group !== undefined) machine.groupId(control.group);
     const owner = control.owner === undefined ? undefined : machine.user(control.owner).uid;
     const foreign = control.socket !== undefined;
-    return directoryCheck(id, title, paths.runtime_dir, { foreign, owner }).run();
+    return ofMachine.directoryCheck(id, title, paths.runtime_dir, { foreign, owner }).run();
   };
   return { id, title, run };
 }
@@ -116,9 +114,14 @@ function releaseChecks(
 ): Check[] {
   const path = release_path ?? knownPath(config, history, daemon);
   const release = { release_path: path ?? config.dir, ...named(path) };
-  const ground: ReleaseGround = { config, machine, env, release };
-  const ports = portsCheck(ground, daemon !== undefined && daemon.active_release_id !== null);
-  if (path !== undefined) return [releaseCheck(path), programsCheck(ground), ports];
+  const ground: ofRelease.ReleaseGround = { config, machine, env, release };
+  const ports = ofRelease.portsCheck(
+    ground,
+    daemon !== undefined && daemon.active_release_id !== null,
+  );
+  if (path !== undefined) {
+    return [ofRelease.releaseCheck(path), ofRelease.programsCheck(ground), ports];
+  }
   const detail = "not looked at: no release was ever live";
   const run = () => advice(detail, "name one with --release-path");
   return [{ id: "programs", title: "programs", run }, ports];
