@@ -172,9 +172,6 @@ export const JOB_RETRY = {
   jitter: 0,
 } as const;
 
-/** One of `jobs.schedules`. */
-export const SCHEDULE = { payload: "", missed: "skip" } as const;
-
 /** `rpc`. */
 export const RPC = { listen: "tcp://127.0.0.1:6001" } as const;
 

@@ -3,7 +3,7 @@
  *
  * | effect     | what                                                                            |
  * | ---------- | ------------------------------------------------------------------------------- |
- * | live       | limits, priorities, retries, dead letters, `consume`, schedules; limits of pools |
+ * | live       | limits, priorities, retries, dead letters, `consume`; limits of pools            |
  * | generation | what workers are started from or never change in; pools that come or go; the section itself |
  * | listener   | pipelines that come, go or change their driver or file                          |
  *

@@ -1,5 +1,5 @@
 /**
- * What can be asked of the pipelines, by PHP clients, the control API and schedules.
+ * What can be asked of the pipelines, by PHP clients.
  *
  * Invariant: types only; `pipelines.ts` implements it. Every failure is a Failure whose text begins as
  * RoadRunner's does where RoadRunner has the same one.

@@ -53,7 +53,7 @@ export class JobsIntake implements Intake<Generation> {
     this.#pipelines = new Pipelines({ system, clock, emit, state_dir }, this.gate);
   }
 
-  /** For RPC, control API and schedules. */
+  /** What can be asked of the pipelines. */
   get engine(): JobsEngine {
     return this.#pipelines;
   }

@@ -25,7 +25,6 @@ export interface JobsConfig {
   consume: string[];
   /** Keys of ours, from here on. */
   drain_timeout: number;
-  schedules: Record<string, ScheduleConfig>;
 }
 
 /** Drivers there are. */
@@ -80,17 +79,4 @@ export interface RetryConfig {
   max_delay: number;
   /** Part of a wait that is drawn, 0 to 1. */
   jitter: number;
-}
-
-/** One of `jobs.schedules`. */
-export interface ScheduleConfig {
-  cron: string;
-  /** IANA name; undefined: that of the machine. */
-  timezone?: string;
-  pipeline: string;
-  /** The task. */
-  job: string;
-  payload: string;
-  /** What becomes of runs that fell into a time without a daemon. */
-  missed: "skip" | "once";
 }

@@ -5,33 +5,29 @@
  */
 
 import * as z from "zod";
-import { JOBS, SCHEDULE } from "../defaults.ts";
+import { JOBS } from "../defaults.ts";
 import { nearest } from "../../core/suggest.ts";
-import { count, described, duration, oneOf, section, text } from "../schema/fields.ts";
+import { Refusal } from "../names.ts";
+import { count, described, duration, refuse, section, text } from "../schema/fields.ts";
 import type { SectionPlace, SectionProblem, SectionSchema } from "../sections.ts";
 import { seconds } from "./fields.ts";
-import type { JobsConfig, PipelineConfig, ScheduleConfig } from "./jobs.ts";
+import type { JobsConfig, PipelineConfig } from "./jobs.ts";
 import { completePipeline, pipelinesSchema, type PipelineValues } from "./jobs_pipeline.ts";
 import { completePool, poolSchema } from "./pool.ts";
 
 /** The pool of pipelines that name none, where pools have names: as RoadRunner's. */
 export const DEFAULT_POOL = "default";
 
-const schedule = section("Jobs that are pushed by the clock. (Not RoadRunner's.)", {
-  cron: text("When, as five or six fields.", { example: '"0 3 * * *"' }),
-  timezone: text("Time zone, as `Europe/Berlin`.", {
-    defaultFrom: "that of the machine",
-    example: "UTC",
-  }).optional(),
-  pipeline: text("Where it is pushed.", { example: "default" }),
-  job: text("The task, usually a class name.", { example: "App\\Nightly" }),
-  payload: described(z.string(), "text", "Its payload.", { example: "{}" }).optional(),
-  missed: oneOf(
-    ["skip", "once"],
-    "What becomes of runs that fell into a time without a daemon.",
-    { default: SCHEDULE.missed },
-  ).optional(),
-});
+/** Refused by name: a key that is only unknown would be taken for a slip of the pen. */
+const schedules = described(
+  z.unknown().superRefine((_, context) => {
+    const fix = "remove it, and let cron start a program that pushes the jobs";
+    refuse(context, new Refusal("is not supported yet by this version", fix));
+  }),
+  "map",
+  "Jobs that are pushed by the clock: not supported yet, and refused. (Not RoadRunner's.)",
+  { defaultFrom: "none", example: "{}" },
+);
 
 const schema = section("Queues of jobs for workers (RoadRunner).", {
   num_pollers: count("Jobs at workers at a time, for each pool.", {
@@ -70,11 +66,7 @@ const schema = section("Queues of jobs for workers (RoadRunner).", {
     "Longest time for jobs at workers of a retired release; then they are handed back. (Not RoadRunner's.)",
     { default: JOBS.drain_timeout },
   ).optional(),
-  schedules: described(
-    z.record(text("Name of a schedule."), schedule),
-    "map",
-    "Jobs that are pushed by the clock, by name. (Not RoadRunner's.)",
-  ).optional(),
+  schedules: schedules.optional(),
 });
 
 type Values = z.output<typeof schema>;
@@ -110,7 +102,6 @@ function complete(values: Values, { absolute, cores }: SectionPlace): JobsConfig
     ),
     consume: values.consume ?? [],
     drain_timeout: values.drain_timeout ?? JOBS.drain_timeout,
-    schedules: mapped(values.schedules ?? {}, (one): ScheduleConfig => ({ ...SCHEDULE, ...one })),
   };
   writtenAs.set(jobs, values);
   return jobs;
@@ -146,12 +137,6 @@ function check(jobs: JobsConfig): SectionProblem[] {
     } else if (consume.indexOf(name) < index) {
       error(["consume", String(index)], `${field} twice`, "remove one of them");
     }
-  }
-  for (const [name, { pipeline }] of Object.entries(jobs.schedules)) {
-    if (Object.hasOwn(pipelines, pipeline)) continue;
-    const got = JSON.stringify(pipeline);
-    const message = `jobs.schedules.${name}.pipeline names ${got}, which is not in jobs.pipelines`;
-    error(["schedules", name, "pipeline"], message, oneOfThem(pipeline, pipelines));
   }
   const written = writtenAs.get(jobs)?.pipelines ?? {};
   for (const [name, one] of Object.entries(pipelines)) {

@@ -70,7 +70,6 @@ jobs:
   options: {}
   pool: { dynamic_allocator: {} }
   pipelines: { a: { driver: memory, retry: {}, unique: { window: 1s } } }
-  schedules: { a: { cron: "* * * * *", pipeline: a, job: x } }
 rpc:
 status: { address: 127.0.0.1:1 }
 metrics: { collect: { a: { type: counter } } }
@@ -90,7 +89,7 @@ service: { a: { command: x } }
 });
 
 /** Maps of which the test has the one called `a`. */
-const NAMED = ["metrics.collect", "tcp.servers", "jobs.pools", "jobs.pipelines", "jobs.schedules"];
+const NAMED = ["metrics.collect", "tcp.servers", "jobs.pools", "jobs.pipelines"];
 
 /** `jobs` with every value wherever it may be written. */
 function spread(jobs: JobsConfig) {

@@ -67,7 +67,6 @@ export function jobsOf(
     pool,
     pipelines: Object.fromEntries(all),
     consume: Object.keys(pipelines),
-    schedules: {},
     ...more,
   };
 }
