@@ -81,9 +81,8 @@ export async function scale(
   if (process === undefined) {
     const workers = await scalePool(fleet, name, count, signal);
     if (workers !== undefined) return workers;
-    throw new Failure(`there is no process or worker pool "${name}" to scale`, {
-      fix: scalable(fleet.config),
-    });
+    const what = configuredPools(fleet.config).length > 0 ? "process or worker pool" : "process";
+    throw new Failure(`there is no ${what} "${name}" to scale`, { fix: scalable(fleet.config) });
   }
   checkScalable(process, count);
   const release = fleet.active;

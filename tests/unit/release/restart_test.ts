@@ -241,7 +241,7 @@ Deno.test("what there is only one of cannot be scaled", async () => {
     await text("web", 101),
     '"web" cannot have 101 copies: its port range has 100 ports',
   );
-  assertEquals(await text("nope"), 'there is no process or worker pool "nope" to scale');
+  assertEquals(await text("nope"), 'there is no process "nope" to scale');
   assertEquals(stage.running.length, 7);
 });
 
