@@ -351,7 +351,7 @@ export class MemoryDriver implements Driver {
       : undefined;
     if (full === undefined) return;
     throw new Failure(`pipeline "${this.#pipeline}" in memory is full: it may hold ${full}`, {
-      fix: "add workers, push later, or use the driver sqlite",
+      fix: "add workers, or push later",
     });
   }
 

@@ -80,6 +80,9 @@ const stats = new Message<{ stats: Omit<PipelineState, "error_message">[] }>({
 });
 const nothing = new Message<Record<never, never>>({});
 
+/** Seconds a job may be put off: a year. */
+const MAX_DELAY = 365 * 24 * 3600;
+
 /** `jobs.*` and `informer.Jobs` */
 export function jobsTable({ engine }: { readonly engine: JobsEngine }): RpcTable {
   return {
@@ -138,7 +141,7 @@ function newJob({ job, id, payload, headers, options }: PushedJob): NewJob {
     payload,
     headers: Object.fromEntries(values),
     priority: options?.priority,
-    delay: (options?.delay ?? 0) * 1000,
+    delay: Math.min(options?.delay ?? 0, MAX_DELAY) * 1000,
     auto_ack: options?.auto_ack,
   };
 }

@@ -15,7 +15,7 @@ import { count, described, duration, number, read, section, size, text } from ".
 import { noEffect, seconds } from "./fields.ts";
 import type { PipelineConfig } from "./jobs.ts";
 
-/** As RoadRunner calls them; `boltdb` is answered by `sqlite`. */
+/** As RoadRunner calls them; `boltdb` is answered by `sqlite`, which the section's check refuses for now. */
 const DRIVERS = ["memory", "sqlite", "boltdb"] as const;
 /** Drivers of RoadRunner, and ours to come. */
 const NOT_YET = [
@@ -36,7 +36,7 @@ const MAX_JOBS = 100_000_000;
 function readDriver(name: string): typeof DRIVERS[number] | Refusal {
   const known = DRIVERS.find((one) => one === name);
   if (known !== undefined) return known;
-  const fix = "write memory or sqlite";
+  const fix = "write memory";
   const got = JSON.stringify(name);
   if (!NOT_YET.includes(name)) return new Refusal(`must be a driver of jobs, got ${got}`, fix);
   return new Refusal(`names ${got}, which this version does not support yet`, fix);
@@ -79,7 +79,7 @@ const driverKeys = {
     min: 0,
     max: MAX_PREFETCH,
   }).optional(),
-  file: text("File of the driver sqlite; several pipelines may share one.", {
+  file: text("File of the driver sqlite (not supported yet).", {
     defaultFrom: "`jobs.db` in the state directory",
     example: "var/jobs.db",
   }).optional(),
@@ -124,7 +124,7 @@ const retry = section(
 
 /** Keys beside `driver`. */
 const keys = {
-  driver: read("`memory`, `sqlite`", readDriver, "Where its jobs lie.", { example: "sqlite" }),
+  driver: read("`memory`", readDriver, "Where its jobs lie.", { example: "memory" }),
   pool: text("One of `jobs.pools`, which works for it.", { example: "mail" }).optional(),
   queue: noEffect("workers are told the name of the pipeline"),
   ...driverKeys,

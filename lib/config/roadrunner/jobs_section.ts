@@ -153,12 +153,8 @@ function checkPipeline(
 ): SectionProblem[] {
   const problems: SectionProblem[] = [];
   const field = `jobs.pipelines.${name}`;
-  const say = (
-    key: string,
-    message: string,
-    fix: string,
-    severity: "error" | "warning" = "error",
-  ) => problems.push({ severity, path: ["pipelines", name, key], message, fix });
+  const say = (key: string, message: string, fix: string) =>
+    problems.push({ severity: "error", path: ["pipelines", name, key], message, fix });
   if (pools === undefined && pool !== undefined) {
     const message = `${field}.pool names a pool, and jobs has only one without a name`;
     say("pool", message, "remove it, or write jobs.pools");
@@ -180,10 +176,10 @@ function checkPipeline(
       say("dead_letter", `${field}.dead_letter ${why}`, "name another pipeline, or write keep");
     }
   }
-  if (driver === "sqlite" && written?.driver === "boltdb") {
-    const message = `${field}.driver boltdb is answered by sqlite: its jobs lie in another file`;
-    const fix = "finish the jobs in the file of boltdb first, then write sqlite";
-    say("driver", message, fix, "warning");
+  if (driver === "sqlite") {
+    const got = JSON.stringify(written?.driver ?? driver);
+    const message = `${field}.driver names ${got}, which this version does not support yet`;
+    say("driver", message, "write memory: its jobs are lost when the daemon ends");
   }
   const own = { ...written, ...written?.config };
   for (const key of ["file", "permissions", "max_jobs", "max_size"] as const) {
