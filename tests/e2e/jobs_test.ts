@@ -54,11 +54,11 @@ daemonTest("drivers that are not there are refused by name", {
   config: withJobs({ pipelines: { a: { driver: "memory" } } }),
   files: WORKER,
 }, async (d) => {
-  for (const driver of ["redis", "nats", "amqp", "beanstalk", "kafka", "sqs", "nsq"]) {
+  for (const driver of ["sqlite", "boltdb", "redis", "nats", "amqp", "beanstalk", "kafka", "sqs"]) {
     d.configure(withJobs({ pipelines: { a: { driver } } }));
     const { code, stderr } = await d.cli("validate");
     assertEquals(code, 3);
     assertStringIncludes(stderr, `"${driver}", which this version does not support yet`);
-    assertStringIncludes(stderr, "write memory or sqlite");
+    assertStringIncludes(stderr, "fix: write memory");
   }
 });
