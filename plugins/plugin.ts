@@ -5,7 +5,7 @@
  * intake that the daemon asks it to create.
  */
 
-import type { Change, Config } from "../lib/config/config.ts";
+import type { Config } from "../lib/config/config.ts";
 import type { SectionSchema } from "../lib/config/mod.ts";
 import type { Clock } from "../lib/core/clock.ts";
 import type { RpcTable } from "../lib/goridge/rpc.ts";
@@ -46,8 +46,6 @@ export interface Plugin {
   /** Only constructs; also when the section is missing (it may come with a reload). */
   // deno-lint-ignore no-explicit-any -- intakes of different generations stand side by side
   create(host: PluginHost): Intake<any>;
-  /** How two values of its section differ; a missing one is undefined. Fields are whole paths. */
-  compare(old: unknown, next: unknown): Change[];
   /** Its methods for PHP clients. */
   // deno-lint-ignore no-explicit-any -- as create
   rpc?(intake: Intake<any>): RpcTable;

@@ -24,11 +24,9 @@ export function sections(): Map<string, SectionSchema> {
 
 /** How two values of each section are compared. */
 export function comparisons(): Map<string, CompareSection> {
-  const own = coreSections.flatMap(([name, { compare }]): [string, CompareSection][] =>
-    compare === undefined ? [] : [[name, compare]]
+  return new Map(
+    [...sections()].flatMap(([name, { compare }]): [string, CompareSection][] =>
+      compare === undefined ? [] : [[name, compare]]
+    ),
   );
-  const ofPlugins = plugins.map((
-    plugin,
-  ): [string, CompareSection] => [plugin.name, plugin.compare]);
-  return new Map([...own, ...ofPlugins]);
 }

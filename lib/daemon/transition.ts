@@ -21,7 +21,7 @@ import { comparisons } from "../../plugins/registry.ts";
 import { deploy, type Deployed, type Order, type Tell } from "../release/deploy.ts";
 import { standingProcesses } from "../release/fleet.ts";
 import { hasInitial, isInitial } from "../release/initial.ts";
-import type { Rebinding } from "../release/intake.ts";
+import { rebindAll } from "../release/rebind_all.ts";
 import { ofRelease } from "../release/release.ts";
 import type { Context } from "./context.ts";
 import { initialTarget } from "./first_release.ts";
@@ -57,8 +57,10 @@ export async function transition(
   const standing = new Set(
     standingProcesses(next).map((one) => one.id).filter((id) => touched.has(id)),
   );
-  const rebinding = await rebindAll(context, next);
-  const adopt = () => adoptConfig(context, next, changes, () => rebinding.commit());
+  const rebinding = await rebindAll(
+    context.addresses().map((one) => () => one.rebind(next)),
+  );
+  const adopt = () => adoptConfig(context, next, changes, () => rebinding?.commit());
   const goal = target ?? currentAgain(context, next, changes);
   try {
     if (goal !== undefined) {
@@ -67,7 +69,7 @@ export async function transition(
       return { changes, deployed, errors: deployed.result.errors };
     }
   } catch (error) {
-    rebinding.undo();
+    rebinding?.undo();
     throw error;
   }
   adopt();
@@ -75,22 +77,6 @@ export async function transition(
   const unsaved = await fleet.save();
   if (unsaved !== undefined) errors.push(unsaved.message);
   return { changes, errors };
-}
-
-/** Binds every address that changes. @throws Failure; nothing is bound then */
-async function rebindAll({ addresses }: Context, next: Config): Promise<Rebinding> {
-  const all: Rebinding[] = [];
-  const undo = () => all.forEach((one) => one.undo());
-  try {
-    for (const one of addresses()) {
-      const rebinding = await one.rebind(next);
-      if (rebinding !== undefined) all.push(rebinding);
-    }
-  } catch (error) {
-    undo();
-    throw error;
-  }
-  return { commit: () => all.forEach((one) => one.commit()), undo };
 }
 
 /** @throws Failure naming every field that cannot change while the daemon runs. */

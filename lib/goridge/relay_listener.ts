@@ -12,7 +12,8 @@
  * now and then, however many they are; after close() nothing is open and nobody waits.
  */
 
-import { type Clock, sleep, type Timer } from "../core/clock.ts";
+import { acceptAll } from "../core/accept.ts";
+import type { Clock, Timer } from "../core/clock.ts";
 import { Failure, messageOf } from "../core/failure.ts";
 import type { Emit } from "../telemetry/events.ts";
 import type { Expected } from "./doors.ts";
@@ -26,9 +27,6 @@ const HANDSHAKE_TIME = 60_000;
 
 /** Connections that have not said who they are. */
 const MAX_SILENT = 256;
-
-/** How long to leave the system alone when it could not accept, milliseconds. */
-const ACCEPT_PAUSE = 100;
 
 /** The log hears of refused connections this often at most, milliseconds. */
 const REFUSED_INTERVAL = 10_000;
@@ -97,17 +95,16 @@ export class RelayListener {
     }
   }
 
-  async #accept(): Promise<void> {
+  #accept(): Promise<void> {
     const { signal } = this.#closing;
-    while (!signal.aborted) {
-      try {
-        this.#welcome(socketRelay(await this.#listener.accept(), this.#clock));
-      } catch (error) {
-        if (signal.aborted) return;
-        this.#emit("internal_error", { where: "relay accept", error: messageOf(error) });
-        await sleep(this.#clock, ACCEPT_PAUSE, signal).catch(() => {}); // aborted: the loop ends
-      }
-    }
+    return acceptAll({
+      clock: this.#clock,
+      open: () => !signal.aborted,
+      next: () => this.#listener.accept(),
+      take: (conn) => void this.#welcome(socketRelay(conn, this.#clock)),
+      failed: (error) =>
+        this.#emit("internal_error", { where: "relay accept", error: messageOf(error) }),
+    });
   }
 
   async #welcome(relay: Relay): Promise<void> {

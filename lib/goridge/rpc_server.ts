@@ -15,7 +15,8 @@
  * Invariant: there is always an address that is served, from openRpc to close().
  */
 
-import { type Clock, sleep, within } from "../core/clock.ts";
+import { acceptAll } from "../core/accept.ts";
+import { type Clock, within } from "../core/clock.ts";
 import { messageOf } from "../core/failure.ts";
 import type { Emit } from "../telemetry/events.ts";
 import type { DoorOwner } from "./doors.ts";
@@ -44,9 +45,6 @@ const WORDS: AddressWords = {
   setting: "rpc.listen",
   forms: "tcp://127.0.0.1:6001, or to unix:///run/app/rpc.sock",
 };
-
-/** Pause after a failed accept (no descriptors left, say), milliseconds. */
-const ACCEPT_PAUSE = 100;
 
 /** What the server needs. */
 export interface RpcOptions {
@@ -216,19 +214,18 @@ export class RpcServer implements AsyncDisposable {
     if (!entrance.open && entrance.connections.size === 0) this.#entrances.delete(entrance);
   }
 
-  async #accept(entrance: Entrance): Promise<void> {
+  #accept(entrance: Entrance): Promise<void> {
     const { clock, emit } = this.#options;
-    while (entrance.open) {
-      try {
-        const conn = await entrance.listener.accept();
+    return acceptAll({
+      clock,
+      open: () => entrance.open,
+      next: () => entrance.listener.accept(),
+      take: (conn) => {
         if (entrance.open && this.#hasRoom()) this.#serve(conn, entrance);
         else conn.close();
-      } catch (error) {
-        if (!entrance.open) return;
-        emit("internal_error", { where: "rpc accept", error: messageOf(error) });
-        await sleep(clock, ACCEPT_PAUSE);
-      }
-    }
+      },
+      failed: (error) => emit("internal_error", { where: "rpc accept", error: messageOf(error) }),
+    });
   }
 
   #hasRoom(): boolean {

@@ -7,19 +7,16 @@
  * | draining | no      | finish          | none is left, or deadline |
  * | closed   | no      | none            | –                       |
  *
- * Invariant: a failing accept never ends it while it is open; it is told, and tried again after a
- * pause. Nothing that a client does (or does not, in a TLS handshake) delays the next accept.
+ * Invariant: a failing accept never ends it while it is open (lib/core/accept.ts). Nothing that a client does (or does not, in a TLS handshake) delays the next accept.
  */
 
-import { sleep } from "../core/clock.ts";
+import { acceptAll } from "../core/accept.ts";
 import { messageOf } from "../core/failure.ts";
 import type { FrontHost } from "./front.ts";
 import { Leftovers } from "./leftovers.ts";
 import type { BoundPlace } from "./listen.ts";
 import { Sweeper, type Watched } from "./sweeper.ts";
 
-/** Pause after a failed accept (no descriptors left is the usual reason). */
-const ACCEPT_PAUSE_MS = 100;
 /** While draining, what is in the kernel's queue is still taken; closing would reset it. */
 const LAST_ACCEPTS_MS = 20;
 
@@ -64,16 +61,17 @@ export class Acceptor<C extends Accepted> {
   /** Begins. `welcome` makes the connection; undefined: it did not want it, and has closed it. */
   async accept(welcome: (conn: Deno.Conn) => C | undefined): Promise<void> {
     const { clock, emit } = this.#host;
-    while (this.#listening) {
-      try {
-        const connection = welcome(await this.#place.listener.accept());
+    const where = `${this.#name} accept`;
+    await acceptAll({
+      clock,
+      open: () => this.#listening,
+      next: () => this.#place.listener.accept(),
+      take: (conn) => {
+        const connection = welcome(conn);
         if (connection !== undefined) this.#serve(connection);
-      } catch (error) {
-        if (!this.#listening) break;
-        emit("internal_error", { where: `${this.#name} accept`, error: messageOf(error) });
-        await sleep(clock, ACCEPT_PAUSE_MS);
-      }
-    }
+      },
+      failed: (error) => emit("internal_error", { where, error: messageOf(error) }),
+    });
     this.#settle();
   }
 

@@ -9,10 +9,10 @@
 import type { Config } from "../../lib/config/config.ts";
 import type { HttpConfig } from "../../lib/config/roadrunner/http.ts";
 import { httpOf } from "../../lib/config/roadrunner/mod.ts";
-import { Failure } from "../../lib/core/failure.ts";
 import { type Draining, Gate } from "../../lib/core/gate.ts";
 import type { Front, Handler } from "../../lib/http/mod.ts";
 import type { WorkerPool } from "../../lib/pool/contract.ts";
+import { endPools } from "../../lib/pool/end.ts";
 import { workerIdentity } from "../../lib/release/identity.ts";
 import type {
   Drained,
@@ -21,6 +21,7 @@ import type {
   Rebinding,
   ReleaseContext,
 } from "../../lib/release/intake.ts";
+import { rebindAll } from "../../lib/release/rebind_all.ts";
 import type { PluginHost } from "../plugin.ts";
 import { accessLog } from "./access_log.ts";
 import { sweepUploads, type UploadHost, uploadNames } from "./body/mod.ts";
@@ -73,21 +74,23 @@ export class HttpIntake implements Intake<Generation> {
   }
 
   /** @throws Failure as rebind() */
-  start(): Promise<void> {
+  async start(): Promise<void> {
     const { config, system, clock, emit } = this.#host;
-    this.#bind(undefined, config)?.commit();
+    (await this.rebind(config))?.commit();
     this.configure(config);
     const http = this.#served?.http;
     if (http !== undefined) {
       const owner = workerIdentity(config, NAME, system);
       this.#sweep = sweepUploads(http.uploads.dir, { system, clock, emit }, owner);
     }
-    return Promise.resolve();
   }
 
   /** @throws Failure when an address cannot be bound, or something that `next` names is missing */
-  rebind(next: Config): Rebinding | undefined {
-    return this.#bind(this.#served?.http, next);
+  rebind(next: Config): Promise<Rebinding | undefined> {
+    const old = this.#served?.http;
+    return rebindAll(
+      this.#sides.map((side) => () => side.rebind(old, this.#serve(next), () => this.#served)),
+    );
   }
 
   configure(next: Config): void {
@@ -126,9 +129,7 @@ export class HttpIntake implements Intake<Generation> {
 
   async drop(generation: Generation): Promise<void> {
     this.#generations.delete(generation);
-    const left = await generation.target?.pool.destroy() ?? [];
-    if (left.length === 0) return;
-    throw new Failure(`workers of the pool "${NAME}" outlived SIGKILL: pids ${left.join(", ")}`);
+    await endPools(this.pools(generation));
   }
 
   async drain(ms: number): Promise<Drained> {
@@ -164,24 +165,6 @@ export class HttpIntake implements Intake<Generation> {
   async [Symbol.asyncDispose](): Promise<void> {
     this.cut();
     await this.#sweep;
-  }
-
-  /** Binds what differs; a side that fails takes the others with it. */
-  #bind(old: HttpConfig | undefined, config: Config): Rebinding | undefined {
-    const next = this.#serve(config);
-    const done: Rebinding[] = [];
-    const undo = () => done.forEach((one) => one.undo());
-    try {
-      for (const side of this.#sides) {
-        const rebinding = side.rebind(old, next, () => this.#served);
-        if (rebinding !== undefined) done.push(rebinding);
-      }
-    } catch (error) {
-      undo();
-      throw error;
-    }
-    if (done.length === 0) return undefined;
-    return { commit: () => done.forEach((one) => one.commit()), undo };
   }
 
   /** @throws Failure when the workers' user does not exist, or a middleware cannot work */

@@ -10,5 +10,4 @@ export const http: Plugin = {
   name: "http",
   section: { ...httpSection, compare: compareHttp },
   create: (host) => new HttpIntake(host),
-  compare: compareHttp,
 };

@@ -11,6 +11,5 @@ export const jobs: Plugin = {
   name: "jobs",
   section: { ...jobsSection, compare: compareJobs },
   create: (host) => new JobsIntake(host),
-  compare: compareJobs,
   rpc: (intake) => jobsTable(intake as JobsIntake),
 };

@@ -5,8 +5,8 @@
  * else works on it beside that worker.
  */
 
-import { Failure } from "../../lib/core/failure.ts";
 import type { WorkerPool } from "../../lib/pool/contract.ts";
+import { endPools } from "../../lib/pool/end.ts";
 import type { Taken } from "./taken.ts";
 
 /** A job at a worker, or in its pool's queue. */
@@ -42,19 +42,10 @@ export class Target {
    * @throws Failure when workers outlived SIGKILL
    */
   async end(): Promise<void> {
-    const left = await Promise.all(
-      [...this.pools.values()].map(async (pool) => {
-        const cut = this.#cut.get(pool);
-        // Nobody waits for what these workers still do.
-        if (cut !== undefined) pool.hurry(0);
-        const left = await pool.destroy();
-        for (const taken of cut ?? []) taken.pipeline.handBack([taken], "cut");
-        return { name: pool.name, left };
-      }),
-    );
-    const outlived = left.filter(({ left }) => left.length > 0);
-    if (outlived.length === 0) return;
-    const what = outlived.map(({ name, left }) => `"${name}": pids ${left.join(", ")}`).join("; ");
-    throw new Failure(`workers of pools outlived SIGKILL: ${what}`);
+    // Nobody waits for what these workers still do.
+    for (const pool of this.#cut.keys()) pool.hurry(0);
+    await endPools(this.pools.values(), (pool) => {
+      for (const taken of this.#cut.get(pool) ?? []) taken.pipeline.handBack([taken], "cut");
+    });
   }
 }

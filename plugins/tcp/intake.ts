@@ -8,9 +8,9 @@
 
 import type { Config } from "../../lib/config/config.ts";
 import { tcpOf } from "../../lib/config/roadrunner/mod.ts";
-import { Failure } from "../../lib/core/failure.ts";
 import { type Draining, Gate } from "../../lib/core/gate.ts";
 import type { WorkerPool } from "../../lib/pool/contract.ts";
+import { endPools } from "../../lib/pool/end.ts";
 import type {
   Drained,
   Intake,
@@ -18,6 +18,7 @@ import type {
   Rebinding,
   ReleaseContext,
 } from "../../lib/release/intake.ts";
+import { rebindAll } from "../../lib/release/rebind_all.ts";
 import type { PluginHost } from "../plugin.ts";
 import type { TcpConnection } from "./connection.ts";
 import { TcpServer } from "./server.ts";
@@ -57,30 +58,18 @@ export class TcpIntake implements Intake<Generation> {
   }
 
   /** @throws Failure naming the address and what is in the way */
-  start(): Promise<void> {
+  async start(): Promise<void> {
     const { config } = this.#host;
-    this.rebind(config)?.commit();
+    (await this.rebind(config))?.commit();
     this.configure(config);
-    return Promise.resolve();
   }
 
   /** @throws Failure when an address cannot be bound */
-  rebind(next: Config): Rebinding | undefined {
+  rebind(next: Config): Promise<Rebinding | undefined> {
     const servers = tcpOf(next)?.servers ?? {};
     const budget = this.drainBudget();
-    const done: Rebinding[] = [];
-    const undo = () => done.forEach((one) => one.undo());
-    try {
-      for (const name of new Set([...this.#servers.keys(), ...Object.keys(servers)])) {
-        const rebinding = this.#server(name).rebind(servers[name], budget);
-        if (rebinding !== undefined) done.push(rebinding);
-      }
-    } catch (error) {
-      undo();
-      throw error;
-    }
-    if (done.length === 0) return undefined;
-    return { commit: () => done.forEach((one) => one.commit()), undo };
+    const names = [...new Set([...this.#servers.keys(), ...Object.keys(servers)])];
+    return rebindAll(names.map((name) => () => this.#server(name).rebind(servers[name], budget)));
   }
 
   configure(next: Config): void {
@@ -117,9 +106,7 @@ export class TcpIntake implements Intake<Generation> {
     const { target } = generation;
     // The workers of connections that were cut are told so before they are stopped.
     await target?.empty();
-    const left = await target?.pool.destroy() ?? [];
-    if (left.length === 0) return;
-    throw new Failure(`workers of the pool "${NAME}" outlived SIGKILL: pids ${left.join(", ")}`);
+    await endPools(this.pools(generation));
   }
 
   async drain(ms: number): Promise<Drained> {

@@ -11,6 +11,5 @@ export const tcp: Plugin = {
   name: "tcp",
   section: { ...tcpSection, compare: compareTcp },
   create: (host) => new TcpIntake(host),
-  compare: compareTcp,
   rpc: (intake) => tcpTable(intake as TcpIntake),
 };

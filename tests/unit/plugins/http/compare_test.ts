@@ -14,7 +14,9 @@ const SSL = {
 
 /** Field and effect of each difference. */
 function changes(old: Partial<HttpConfig>, next: Partial<HttpConfig>): string[] {
-  return http.compare(httpOf(old), httpOf(next)).map(({ field, effect }) => `${field}: ${effect}`);
+  return http.section.compare!(httpOf(old), httpOf(next)).map(({ field, effect }) =>
+    `${field}: ${effect}`
+  );
 }
 
 function pool(more: Partial<HttpConfig["pool"]>): Partial<HttpConfig> {
@@ -22,11 +24,11 @@ function pool(more: Partial<HttpConfig["pool"]>): Partial<HttpConfig> {
 }
 
 Deno.test("equal sections differ in nothing; one that comes or goes is a new generation", () => {
-  assertEquals(http.compare(httpOf(), httpOf()), []);
-  assertEquals(http.compare(undefined, undefined), []);
+  assertEquals(http.section.compare!(httpOf(), httpOf()), []);
+  assertEquals(http.section.compare!(undefined, undefined), []);
   const added = [{ field: "http", effect: "generation", reason: "added" }] as const;
-  assertEquals(http.compare(undefined, httpOf()), [...added]);
-  assertEquals(http.compare(httpOf(), undefined)[0].reason, "removed");
+  assertEquals(http.section.compare!(undefined, httpOf()), [...added]);
+  assertEquals(http.section.compare!(httpOf(), undefined)[0].reason, "removed");
 });
 
 Deno.test("live: what concerns requests and the limits of the pool", () => {
@@ -99,7 +101,7 @@ Deno.test("listener: addresses, as one; TLS that comes or goes", () => {
 });
 
 Deno.test("refused, with the reason: another certificate on the same address", () => {
-  const [change] = http.compare(
+  const [change] = http.section.compare!(
     httpOf({ ssl: SSL }),
     httpOf({ ssl: { ...SSL, key: "/b.key" } }),
   );

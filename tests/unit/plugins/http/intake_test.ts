@@ -1,6 +1,6 @@
 /** The intake: addresses, generations, what a reload does, and the end. */
 
-import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { Failure } from "../../../../lib/core/failure.ts";
 import type { HttpConfig } from "../../../../lib/config/roadrunner/http.ts";
 import { Scratch } from "../../../kit/scratch.ts";
@@ -136,7 +136,7 @@ Deno.test("another address: bound first, taken with commit, the old one let go t
   await using stage = await Stage.live();
   const old = stage.port;
   const next = withHttp(httpOf({ address: { host: "127.0.0.2", port: 0 } }));
-  const rebinding = stage.intake.rebind(next)!;
+  const rebinding = (await stage.intake.rebind(next))!;
   assertEquals(stage.port, old);
   rebinding.commit();
   stage.intake.configure(next);
@@ -145,22 +145,22 @@ Deno.test("another address: bound first, taken with commit, the old one let go t
   (await stage.pool.next()).reply(200);
   assertEquals((await client.message()).status, 200);
   await until("the old one is closed", () => stage.events("listener_closed").length === 1);
-  assertEquals(stage.intake.rebind(next), undefined);
+  assertEquals(await stage.intake.rebind(next), undefined);
 });
 
 Deno.test("the section goes and comes: the address too", async () => {
   await using stage = await Stage.live();
   const without = withHttp();
   without.sections = {};
-  stage.intake.rebind(without)!.commit();
+  (await stage.intake.rebind(without))!.commit();
   stage.intake.configure(without);
   assertEquals(stage.intake.fronts.length, 0);
   assertEquals(stage.intake.drainBudget(), 60_000, "what it left behind is still finished");
   await until("it is closed", () => stage.events("listener_closed").length === 1);
   const again = withHttp();
-  stage.intake.rebind(again)!.undo();
+  (await stage.intake.rebind(again))!.undo();
   assertEquals(stage.intake.fronts.length, 0);
-  stage.intake.rebind(again)!.commit();
+  (await stage.intake.rebind(again))!.commit();
   stage.intake.configure(again);
   assertEquals(stage.intake.fronts.length, 1);
 });
@@ -171,7 +171,7 @@ Deno.test("live settings are taken on: by requests, by the pools, by the connect
   const next = httpOf({ max_request_size: 3, drain_timeout: 7, internal_error_code: 418 });
   next.pool.max_queue_size = 9;
   const config = withHttp(next);
-  assertEquals(stage.intake.rebind(config), undefined);
+  assertEquals(await stage.intake.rebind(config), undefined);
   stage.intake.configure(config);
   assertEquals(stage.pool.updates.map(({ max_queue_size }) => max_queue_size), [9]);
   assertEquals(stage.intake.drainBudget(), 7);
@@ -228,7 +228,7 @@ Deno.test("TLS beside plain: the same pool, https in the URI", async () => {
     ssl: { ...ssl, address: { host: HOST, port: 0 }, cert: "/nowhere.pem" },
   }));
   (next.sections.http as HttpConfig).ssl!.address.host = "127.0.0.3";
-  const failure = assertThrows(() => stage.intake.rebind(next), Failure);
+  const failure = await assertRejects(() => stage.intake.rebind(next), Failure);
   assertEquals(failure.message.includes("/nowhere.pem (http.ssl.cert)"), true, failure.message);
   assertEquals(stage.intake.fronts, [plain, tls]);
 });

@@ -6,7 +6,7 @@ import { tcp } from "../../../../plugins/tcp/mod.ts";
 import { HOST, tcpOf } from "./kit.ts";
 
 function changes(old: unknown, next: unknown): string[] {
-  return tcp.compare(old, next).map(({ field, effect }) => `${field}: ${effect}`);
+  return tcp.section.compare!(old, next).map(({ field, effect }) => `${field}: ${effect}`);
 }
 
 const TLS = { cert: "/a.pem", key: "/a.key" };
@@ -15,7 +15,7 @@ Deno.test("equal sections differ in nothing; one that comes or goes is a new gen
   const one = () => tcpOf({ main: {} });
   assertEquals(changes(one(), one()), []);
   assertEquals(changes(undefined, undefined), []);
-  assertEquals(tcp.compare(undefined, one()), [
+  assertEquals(tcp.section.compare!(undefined, one()), [
     { field: "tcp", effect: "generation", reason: "added" },
   ]);
   assertEquals(changes(one(), undefined), ["tcp: generation"]);

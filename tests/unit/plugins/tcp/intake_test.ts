@@ -142,7 +142,7 @@ Deno.test("a reload: servers come, move and go; connections there live on", asyn
   using old = await stage.open();
   const next = withTcp(tcpOf({ main: { addr: { host: "127.0.0.2", port: 0 } }, more: {} }));
   const before = stage.portOf();
-  const rebinding = stage.intake.rebind(next)!;
+  const rebinding = (await stage.intake.rebind(next))!;
   assertEquals(stage.portOf(), before);
   rebinding.commit();
   stage.intake.configure(next);
@@ -153,9 +153,9 @@ Deno.test("a reload: servers come, move and go; connections there live on", asyn
   (await stage.expect("DATA", "still here\r\n")).raw("WRITE", "yes");
   assertEquals(await old.bytes(3), "yes");
   assertEquals(stage.connections, 3);
-  assertEquals(stage.intake.rebind(next), undefined);
+  assertEquals(await stage.intake.rebind(next), undefined);
   const without = withTcp(undefined);
-  stage.intake.rebind(without)!.commit();
+  (await stage.intake.rebind(without))!.commit();
   stage.intake.configure(without);
   assertEquals([stage.intake.snapshot().state, stage.intake.drainBudget()], ["closed", 60_000]);
   for (const client of [old, moved, more]) {
@@ -173,7 +173,7 @@ Deno.test("a reload that fails leaves everything as it was", async () => {
   await using stage = await Stage.live();
   const addr = { host: HOST, port };
   const next = withTcp(tcpOf({ main: { addr: { host: "127.0.0.2", port: 0 } }, bad: { addr } }));
-  assertThrows(() => stage.intake.rebind(next), Failure, "tcp.servers.bad.addr");
+  await assertRejects(() => stage.intake.rebind(next), Failure, "tcp.servers.bad.addr");
   using _client = await stage.open();
 });
 
@@ -184,7 +184,7 @@ Deno.test("limits of a reload hold for the connections that are there", async ()
   await clock.advance(3_600_000);
   assertEquals(stage.connections, 1);
   const next = withTcp(tcpOf({ main: { idle_timeout: 1000 } }));
-  assertEquals(stage.intake.rebind(next), undefined);
+  assertEquals(await stage.intake.rebind(next), undefined);
   stage.intake.configure(next);
   const close = stage.expect("CLOSE");
   await clock.advance(2_000);
