@@ -23,6 +23,17 @@ export function text(from: Uint8Array): string {
   return new TextDecoder().decode(from);
 }
 
+/** All of them, one after the other. */
+export function joined(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const all = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
+}
+
 /** Feeds bytes to a decoder in pieces of the given sizes, over and over; its frames. */
 export function decode(
   from: Uint8Array,

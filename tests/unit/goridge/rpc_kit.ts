@@ -1,9 +1,10 @@
 /** A server with methods of a test's own, and clients that speak frames byte by byte. */
 
+import { Failure } from "../../../lib/core/failure.ts";
 import { FrameDecoder } from "../../../lib/goridge/decoder.ts";
 import { encode } from "../../../lib/goridge/frame.ts";
 import type { Frame } from "../../../lib/goridge/relay.ts";
-import type { RpcTable } from "../../../lib/goridge/rpc.ts";
+import { RpcError, type RpcTable } from "../../../lib/goridge/rpc.ts";
 import { openRpc, type RpcOptions, type RpcServer } from "../../../lib/goridge/rpc_server.ts";
 import { realClock } from "../../../lib/os/clock.ts";
 import type { Emit } from "../../../lib/telemetry/events.ts";
@@ -19,6 +20,23 @@ const decoder = new TextDecoder();
 export function hex(text: string): Uint8Array<ArrayBuffer> {
   return Uint8Array.fromHex(text.replace(/\s+/g, ""));
 }
+
+/** `rpc.Version` of the reference's dumps, and what the tests need. */
+export const table: RpcTable = {
+  "rpc.Version": () => ({ json: "1.0.0" }),
+  "jobs.List": () => ({ bytes: hex("0a 04 74 65 73 74") }),
+  "jobs.Push": () => ({ bytes: new Uint8Array(0) }),
+  "echo.Json": (call) => ({ json: call.json() }),
+  "echo.Bytes": (call) => ({ bytes: call.bytes }),
+  "echo.Big": () => ({ json: { created: 1700000000000000001n, "CPUPercent": 0.5 } }),
+  "fail.Rpc": () => {
+    throw new RpcError("undefined collector: x");
+  },
+  "fail.Failure": () => {
+    throw new Failure("cannot do it", { fix: "do it otherwise" });
+  },
+  "fail.Bug": () => Promise.reject(new TypeError("x is not a function")),
+};
 
 /** Events, as lines `name {facts}`. */
 export function recorder(): { emit: Emit; lines: string[] } {

@@ -1,4 +1,4 @@
-/** A daemon as the RPC tables see it. */
+/** A daemon as the RPC tables see it, and calls that PHP makes to it. */
 
 import { Failure } from "../../../../lib/core/failure.ts";
 import {
@@ -13,6 +13,7 @@ import { openRpc, type RpcServer } from "../../../../lib/goridge/rpc_server.ts";
 import type { RpcTable } from "../../../../lib/goridge/rpc.ts";
 import { realClock } from "../../../../lib/os/clock.ts";
 import type { WorkerSnapshot } from "../../../../lib/pool/types.ts";
+import { callFromPhp, type PhpCall, type PhpReply } from "../../../kit/php_rpc.ts";
 
 /** A worker as the pool shows it. */
 export const WORKER: WorkerSnapshot = {
@@ -97,4 +98,19 @@ export function serveHost(
 ): Promise<RpcServer> {
   const table = rpcTables(host, plugins);
   return openRpc({ listen, owner: undefined, table, emit: () => {}, clock: realClock });
+}
+
+/** What PHP gets for each call, and what the daemon was asked. */
+export async function made(
+  calls: PhpCall[],
+  host = new FakeHost(),
+): Promise<[PhpReply[], string[]]> {
+  await using server = await serveHost(host);
+  return [await callFromPhp(server.address, calls), host.asked];
+}
+
+/** A `string` field of a message, in hex; short ones only. */
+export function field(number: number, value: string): string {
+  const bytes = new TextEncoder().encode(value);
+  return new Uint8Array([number << 3 | 2, bytes.length]).toHex() + bytes.toHex();
 }

@@ -81,6 +81,15 @@ export function newJob(name: string, more: Partial<NewJob> = {}): NewJob {
   return { name, payload: new TextEncoder().encode(name), ...more };
 }
 
+/** A driver with nothing in it. */
+export const EMPTY = { waiting: 0, delayed: 0, reserved: 0, dead: 0 };
+
+/** What a pipeline's driver holds. */
+export async function driverOf(stage: Stage, pipeline = "mail") {
+  const { waiting, delayed, reserved, dead } = await stage.numbers(pipeline);
+  return { waiting, delayed, reserved, dead };
+}
+
 /** The plugin's intake, what it made and what it told. */
 export class Stage implements AsyncDisposable {
   readonly clock = new ManualClock();
