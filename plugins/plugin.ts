@@ -7,9 +7,10 @@
 
 import type { Config } from "../lib/config/config.ts";
 import type { SectionSchema } from "../lib/config/mod.ts";
+import type { Check } from "../lib/core/check.ts";
 import type { Clock } from "../lib/core/clock.ts";
 import type { RpcTable } from "../lib/goridge/rpc.ts";
-import type { System } from "../lib/os/system.ts";
+import type { Machine, System } from "../lib/os/system.ts";
 import type { WorkerPool } from "../lib/pool/contract.ts";
 import type { Intake, ReleaseContext } from "../lib/release/intake.ts";
 import type { PoolOrder } from "../lib/release/pools.ts";
@@ -39,6 +40,13 @@ export interface PluginHost {
   pool(request: PoolOrder, release: ReleaseContext, signal: AbortSignal): Promise<WorkerPool>;
 }
 
+/** What checks of a plugin may look at. */
+export interface CheckHost {
+  readonly machine: Machine;
+  /** Where the daemon keeps its state, or will: perhaps it is not there yet. */
+  readonly state_dir: string;
+}
+
 /** A recipe. `name` is the section of the configuration it reads. */
 export interface Plugin {
   readonly name: string;
@@ -49,4 +57,9 @@ export interface Plugin {
   /** Its methods for PHP clients. */
   // deno-lint-ignore no-explicit-any -- as create
   rpc?(intake: Intake<any>): RpcTable;
+  /**
+   * What `doctor` asks of it, when its section is there. Addresses of the configuration are looked at
+   * for all plugins in one check and are not among them.
+   */
+  checks?(config: Config, host: CheckHost): Check[];
 }

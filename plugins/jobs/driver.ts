@@ -152,4 +152,11 @@ export interface DriverRecipe {
   readonly name: string;
   readonly can: Abilities;
   kind(host: DriverHost): DriverKind | Promise<DriverKind>;
+  /**
+   * For `doctor`: whether a pipeline of these settings could be opened now (its broker answers, its
+   * file can be written). Makes nothing, changes nothing, leaves nothing open; a daemon may be using the
+   * same place meanwhile. `signal` is aborted after CHECK_LIMIT; what then still waits is given up.
+   * @throws Failure
+   */
+  check?(settings: PipelineConfig, host: DriverHost, signal: AbortSignal): Promise<void>;
 }

@@ -13,6 +13,16 @@ const RECIPES: Partial<Record<DriverName, () => DriverRecipe | Promise<DriverRec
   memory: () => memory,
 };
 
+/** How drivers of that name are had. @throws Failure when this build has none */
+export async function recipeOf(driver: DriverName): Promise<DriverRecipe> {
+  const recipe = RECIPES[driver];
+  if (recipe !== undefined) return await recipe();
+  throw new Failure(`this build has no driver ${driver} for jobs`, {
+    exit: Exit.config,
+    fix: "write memory",
+  });
+}
+
 /** All kinds of drivers, each made when it is wanted first. */
 export class Drivers implements AsyncDisposable {
   readonly #host: DriverHost;
@@ -39,13 +49,6 @@ export class Drivers implements AsyncDisposable {
   }
 
   async #make(driver: DriverName): Promise<DriverKind> {
-    const recipe = RECIPES[driver];
-    if (recipe === undefined) {
-      throw new Failure(`this build has no driver ${driver} for jobs`, {
-        exit: Exit.config,
-        fix: "write memory",
-      });
-    }
-    return (await recipe()).kind(this.#host);
+    return (await recipeOf(driver)).kind(this.#host);
   }
 }

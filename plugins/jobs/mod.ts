@@ -2,6 +2,7 @@
 
 import { jobsSection } from "../../lib/config/roadrunner/mod.ts";
 import type { Plugin } from "../plugin.ts";
+import { jobsChecks } from "./checks.ts";
 import { compareJobs } from "./compare.ts";
 import { JobsIntake } from "./intake.ts";
 import { jobsTable } from "./rpc.ts";
@@ -11,5 +12,6 @@ export const jobs: Plugin = {
   name: "jobs",
   section: { ...jobsSection, compare: compareJobs },
   create: (host) => new JobsIntake(host),
+  checks: jobsChecks,
   rpc: (intake) => jobsTable(intake as JobsIntake),
 };

@@ -12,6 +12,7 @@
  */
 
 import { basename, join } from "@std/path";
+import { plugins } from "../../../plugins/registry.ts";
 import { serverOf } from "../../config/roadrunner/of.ts";
 import { configuredPools } from "../../config/roadrunner/pools.ts";
 import { read, readDotenv, type ReadRequest, type Sections } from "../../config/mod.ts";
@@ -85,6 +86,8 @@ async function checksOf(config: Config, examination: Examination): Promise<Check
     ofRelease.historyCheck(history, inUse),
     ofDaemon.leftoversCheck(daemon, paths, machine),
     ...releaseChecks(config, examination, history, daemon, inheritable(env)),
+    ...plugins.filter(({ name }) => config.sections[name] !== undefined)
+      .flatMap((plugin) => plugin.checks?.(config, { machine, state_dir: paths.state_dir }) ?? []),
     ofDaemon.budgetsCheck(config),
     ...ofDaemon.takeoverCheck(config, request.env.PATH),
     ofMachine.limitsCheck(),
