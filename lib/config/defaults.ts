@@ -157,10 +157,15 @@ export const JOBS = {
 export const PIPELINE = {
   priority: 10,
   prefetch: 1000,
-  config: { max_jobs: 1_000_000, max_size: 1024 * KIB * KIB, permissions: 0o600 },
   /** Ours, from here on. */
   parallelism: 0,
   timeout: 0,
+} as const;
+
+/** `config` of a pipeline, by driver. */
+export const JOB_DRIVERS = {
+  memory: { max_jobs: 1_000_000, max_size: 1024 * KIB * KIB },
+  sqlite: { permissions: 0o600 },
 } as const;
 
 /** `retry` of a pipeline; also in force where none is written. */

@@ -1,6 +1,6 @@
 /**
- * What is live when the daemon comes up: the release asked for, else the one remembered, else the
- * worker pools in the directory of the configuration, else nothing.
+ * What is live when the daemon comes up: the release asked for, else the one remembered, else, where
+ * nothing was ever deployed, the worker pools in the directory of the configuration, else nothing.
  *
  * Invariant: what a dead daemon left running is stopped once something is live in its place, or at
  * once when nothing will be.
@@ -33,15 +33,24 @@ export async function firstRelease(
     if (release_id !== undefined) checkReleaseId(release_id, "--release-id");
     await goLive(context, { kind: "deploy", release_path, release_id, revision });
   } else if (remembered !== null) await context.restore.run(remembered);
-  else if (hasInitial(context.config)) await goLive(context, initialTarget(context.config));
+  else if (startsInitial(context)) await goLive(context, initialTarget(context.config));
   void orphans.clear();
+}
+
+/** Where something was deployed and nothing is live, somebody stopped it: it stays so. */
+function startsInitial({ fleet, config }: Context): boolean {
+  return fleet.releases.length === 0 && hasInitial(config);
 }
 
 /** Generation `initial`, as a target. */
 export function initialTarget(config: Config): Omit<Order, "config" | "adopt"> {
-  const lineage = INITIAL_LINEAGE;
-  const [release_id, revision] = [INITIAL, INITIAL];
-  return { kind: "initial", release_path: config.dir, release_id, revision, lineage };
+  return {
+    kind: "initial",
+    release_path: config.dir,
+    release_id: INITIAL,
+    revision: INITIAL,
+    lineage: INITIAL_LINEAGE,
+  };
 }
 
 /** The restoration of this daemon; `context` is asked late, because it holds the restoration. */

@@ -14,7 +14,6 @@ import type { ServiceHost, ServiceProcess } from "../control/rpc/mod.ts";
 import { Meter } from "../pool/limits.ts";
 import { workerUser } from "../release/identity.ts";
 import type { Fleet } from "../release/fleet.ts";
-import { INITIAL } from "../release/initial.ts";
 import { STAY } from "../release/release.ts";
 import { Slot, stopFailure } from "../release/slot.ts";
 
@@ -120,14 +119,12 @@ export class Services implements ServiceHost {
 
   #slot(config: ProcessConfig, index: number): Slot {
     const { fleet } = this;
-    const release = fleet.active ?? fleet.make({
-      release_id: INITIAL,
-      lineage: INITIAL,
-      release_path: fleet.config.dir,
-      revision: INITIAL,
-      state: "active",
-      started_at: "",
-    }, fleet.config);
+    const release = fleet.active;
+    if (release === undefined) {
+      throw new Failure(`the service "${config.id}" has no directory to run in: nothing is live`, {
+        fix: "deploy a release first",
+      });
+    }
     const around = { config: fleet.config, release, env: fleet.ground.env, ports: release.ports };
     return new Slot({ config, index, count: config.replicas }, around, fleet.ground, () => {});
   }

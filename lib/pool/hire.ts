@@ -71,8 +71,10 @@ async function attempt(order: Order, asks: boolean | "ask"): Promise<Worker> {
   let worker: Worker | undefined;
   try {
     const { relay, pid } = await Promise.race([started.connected, cut.happened]);
-    if (asks === "ask") await Promise.race([askAgain(relay, order), cut.happened]);
-    if (asks === "ask") home.manners.answered();
+    if (asks === "ask") {
+      await Promise.race([askAgain(relay, order), cut.happened]);
+      home.manners.answered();
+    }
     worker = new Worker(instance, process, pid, relay, home, asks !== false);
     const warm = spec.warmup?.((request) => ask(worker!, request));
     if (warm !== undefined) await Promise.race([warm, cut.happened]);

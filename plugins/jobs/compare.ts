@@ -5,7 +5,7 @@
  * | ---------- | ------------------------------------------------------------------------------- |
  * | live       | limits, priorities, retries, dead letters, `consume`; limits of pools            |
  * | generation | what workers are started from or never change in; pools that come or go; the section itself |
- * | listener   | pipelines that come, go or change their driver or file                          |
+ * | listener   | pipelines that come, go or change what their driver is opened from                        |
  *
  * Invariant: pure; every difference is told once.
  */
@@ -13,10 +13,8 @@
 import { differences } from "../../lib/config/compare.ts";
 import type { Change, Effect } from "../../lib/config/config.ts";
 import { needsNewWorkers } from "../../lib/config/roadrunner/compare.ts";
+import { DRIVERS } from "../../lib/config/roadrunner/mod.ts";
 import type { JobsConfig, PipelineConfig } from "../../lib/config/roadrunner/jobs.ts";
-
-/** Of `config`: what a driver only looks at when it is opened. */
-const OF_OPENING = ["file", "permissions"] as const;
 
 /** The differences of two values of the section; undefined: it is not there. */
 export function compareJobs(old: unknown, next: unknown): Change[] {
@@ -24,8 +22,9 @@ export function compareJobs(old: unknown, next: unknown): Change[] {
     if (old === next) return [];
     return [{ field: "jobs", effect: "generation", reason: next ? "added" : "removed" }];
   }
-  const { pipelines: before, pools: poolsBefore = {}, ...was } = old as JobsConfig;
-  const { pipelines: after, pools: poolsAfter = {}, ...is } = next as JobsConfig;
+  // Sections of brokers are compared by themselves.
+  const { pipelines: before, pools: poolsBefore = {}, brokers: _, ...was } = old as JobsConfig;
+  const { pipelines: after, pools: poolsAfter = {}, brokers: __, ...is } = next as JobsConfig;
   return [
     ...namesOf(before, after).flatMap((name) => comparePipeline(name, before[name], after[name])),
     ...namesOf(poolsBefore, poolsAfter).flatMap((name) =>
@@ -39,12 +38,24 @@ export function compareJobs(old: unknown, next: unknown): Change[] {
 /** Pipelines whose drivers have to be opened. */
 export function reopened(old: JobsConfig | undefined, next: JobsConfig): string[] {
   return Object.entries(next.pipelines)
-    .filter(([name, is]) => opensAnew(old?.pipelines[name], is)).map(([name]) => name);
+    .filter(([name, is]) =>
+      opensAnew(old?.pipelines[name], is) ||
+      !isSame(old?.brokers[is.driver], next.brokers[is.driver])
+    ).map(([name]) => name);
 }
 
 function opensAnew(was: PipelineConfig | undefined, is: PipelineConfig): boolean {
-  return was === undefined || was.driver !== is.driver ||
-    OF_OPENING.some((key) => was.config[key] !== is.config[key]);
+  return was?.driver !== is.driver || !isSame(openedFrom(was), openedFrom(is));
+}
+
+/** Of `config`: what a driver only looks at when it is opened. */
+function openedFrom({ driver, config }: PipelineConfig): object {
+  const live = DRIVERS.get(driver)?.live ?? [];
+  return Object.fromEntries(Object.entries(config).filter(([key]) => !live.includes(key)));
+}
+
+function isSame(a: unknown, b: unknown): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
 }
 
 function comparePipeline(name: string, was?: PipelineConfig, is?: PipelineConfig): Change[] {
@@ -52,8 +63,10 @@ function comparePipeline(name: string, was?: PipelineConfig, is?: PipelineConfig
   if (was === undefined || is === undefined) {
     return [{ field, effect: "listener", reason: is ? "added" : "removed" }];
   }
-  const opening = [`${field}.driver`, ...OF_OPENING.map((key) => `${field}.config.${key}`)];
-  return differences(field, was, is, (at) => opening.includes(at) ? "listener" : "live");
+  const live = (DRIVERS.get(is.driver)?.live ?? []).map((key) => `${field}.config.${key}`);
+  const isOpening = (at: string) =>
+    at === `${field}.driver` || (at.startsWith(`${field}.config`) && !live.includes(at));
+  return differences(field, was, is, (at) => isOpening(at) ? "listener" : "live");
 }
 
 function comparePool(field: string, was: unknown, is: unknown): Change[] {

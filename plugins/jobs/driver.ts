@@ -142,8 +142,11 @@ export interface DriverHost {
  * disposed of, leaves nothing open.
  */
 export interface DriverKind extends AsyncDisposable {
-  /** The driver of a pipeline; only constructs. */
-  create(pipeline: string, settings: PipelineConfig): Driver;
+  /**
+   * The driver of a pipeline; only constructs. `broker`: the section of its broker in force
+   * (lib/config/roadrunner/drivers), undefined where the driver has none.
+   */
+  create(pipeline: string, settings: PipelineConfig, broker: unknown): Driver;
 }
 
 /** How a kind of drivers is had. */

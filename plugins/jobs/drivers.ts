@@ -4,7 +4,7 @@
  * Invariant: what a driver needs is loaded when the first pipeline wants it.
  */
 
-import type { DriverName, PipelineConfig } from "../../lib/config/roadrunner/jobs.ts";
+import type { Brokers, DriverName, PipelineConfig } from "../../lib/config/roadrunner/jobs.ts";
 import { Exit, Failure } from "../../lib/core/failure.ts";
 import type { Driver, DriverHost, DriverKind, DriverRecipe } from "./driver.ts";
 import { memory } from "./memory.ts";
@@ -33,14 +33,14 @@ export class Drivers implements AsyncDisposable {
   }
 
   /** The driver of a pipeline, not yet open. */
-  async create(pipeline: string, settings: PipelineConfig): Promise<Driver> {
+  async create(pipeline: string, settings: PipelineConfig, brokers: Brokers): Promise<Driver> {
     const { driver } = settings;
     let kind = this.#kinds.get(driver);
     if (kind === undefined) {
       kind = this.#make(driver);
       this.#kinds.set(driver, kind);
     }
-    return (await kind).create(pipeline, settings);
+    return (await kind).create(pipeline, settings, brokers[driver]);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

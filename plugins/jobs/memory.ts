@@ -13,7 +13,7 @@
  * moves no job.
  */
 
-import type { PipelineConfig } from "../../lib/config/roadrunner/jobs.ts";
+import type { MemoryConfig, PipelineConfig } from "../../lib/config/roadrunner/jobs.ts";
 import type { Clock, Timer } from "../../lib/core/clock.ts";
 import { Failure } from "../../lib/core/failure.ts";
 import { formatSize } from "../../lib/core/size.ts";
@@ -342,7 +342,7 @@ export class MemoryDriver implements Driver {
         { fix: `make unique.window of "${this.#pipeline}" shorter` },
       );
     }
-    const { max_jobs, max_size } = this.#settings.config;
+    const { max_jobs, max_size } = this.#settings.config as MemoryConfig;
     const size = jobs.reduce((sum, { payload }) => sum + payload.length, this.#size);
     const full = this.#count + jobs.length > max_jobs
       ? `${max_jobs} jobs (max_jobs)`

@@ -240,7 +240,7 @@ export class Pipelines implements JobsEngine, AsyncDisposable {
     declared: boolean,
     jobs = this.#jobs,
   ): Promise<Pipeline> {
-    const driver = await this.#drivers.create(name, settings);
+    const driver = await this.#drivers.create(name, settings, jobs?.brokers ?? {});
     const spec: PipelineSpec = { name, settings, pool: poolOf(settings, jobs), declared };
     const pipeline = new Pipeline(spec, driver, this.#hostOf());
     try {

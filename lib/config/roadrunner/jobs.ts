@@ -25,10 +25,18 @@ export interface JobsConfig {
   consume: string[];
   /** Keys of ours, from here on. */
   drain_timeout: number;
+  /** Where the brokers are, by driver: from their own sections of the file. */
+  brokers: Brokers;
 }
 
 /** Drivers there are. */
-export type DriverName = "memory" | "sqlite";
+export type DriverName = "memory" | "sqlite" | "redis" | "nats" | "amqp" | "beanstalk";
+
+/** The sections of brokers; each driver knows the type of its own (drivers/<name>.ts). */
+export type Brokers = Readonly<Partial<Record<DriverName, unknown>>>;
+
+/** What drivers are opened from; each knows the type of its own. */
+export type DriverConfig = object;
 
 /** One of `jobs.pipelines`. */
 export interface PipelineConfig {
@@ -40,7 +48,7 @@ export interface PipelineConfig {
   /** Jobs that are taken and not yet ended. */
   prefetch: number;
   /** What the driver is opened from. */
-  config: MemoryConfig & SqliteConfig;
+  config: DriverConfig;
   /** Keys of ours, from here on. Jobs at workers at a time; 0: no limit. */
   parallelism: number;
   /** Undefined: JOB_RETRY, and a requeue that a worker asks for is not counted. */

@@ -10,36 +10,38 @@
 
 import * as z from "zod";
 import { JOB_RETRY, MAX_WAIT, PIPELINE } from "../defaults.ts";
-import { readMode, Refusal } from "../names.ts";
-import { count, described, duration, number, read, section, size, text } from "../schema/fields.ts";
-import { noEffect, seconds } from "./fields.ts";
-import type { PipelineConfig } from "./jobs.ts";
+import { Refusal } from "../names.ts";
+import type { Severity } from "../problem.ts";
+import { count, described, duration, number, read, section, text } from "../schema/fields.ts";
+import type { SectionProblem } from "../sections.ts";
+import type { Written } from "./drivers/driver.ts";
+import { driverKeys, DRIVERS } from "./drivers/mod.ts";
+import { seconds } from "./fields.ts";
+import type { DriverName, PipelineConfig } from "./jobs.ts";
 
-/** As RoadRunner calls them; `boltdb` is answered by `sqlite`, which the section's check refuses for now. */
-const DRIVERS = ["memory", "sqlite", "boltdb"] as const;
-/** Drivers of RoadRunner, and ours to come. */
-const NOT_YET = [
-  "redis",
-  "nats",
-  "amqp",
-  "beanstalk",
-  "kafka",
-  "sqs",
-  "google_pub_sub",
-  "nsq",
-];
+/** As RoadRunner calls what is answered by a driver of ours. */
+const ALIASES: Readonly<Record<string, DriverName>> = { boltdb: "sqlite" };
+/** Drivers of RoadRunner that are not here. */
+const NOT_YET = ["redis", "nats", "amqp", "beanstalk", "kafka", "sqs", "google_pub_sub", "nsq"];
 
 /** Jobs of one pipeline that are taken and not ended. */
 const MAX_PREFETCH = 1_000_000;
-const MAX_JOBS = 100_000_000;
 
-function readDriver(name: string): typeof DRIVERS[number] | Refusal {
-  const known = DRIVERS.find((one) => one === name);
-  if (known !== undefined) return known;
-  const fix = "write memory";
+/** The driver of that name; `boltdb` stays, so that its keys are known for what they are. */
+function readDriver(name: string): string | Refusal {
+  if (DRIVERS.has(driverOf(name))) return name;
+  const fix = `write ${listOf([...DRIVERS.keys()])}`;
   const got = JSON.stringify(name);
   if (!NOT_YET.includes(name)) return new Refusal(`must be a driver of jobs, got ${got}`, fix);
   return new Refusal(`names ${got}, which this version does not support yet`, fix);
+}
+
+function driverOf(name: string): DriverName {
+  return ALIASES[name] ?? name as DriverName;
+}
+
+function listOf(names: readonly string[]): string {
+  return names.length === 1 ? names[0] : `${names.slice(0, -1).join(", ")} or ${names.at(-1)}`;
 }
 
 /** The name of a pipeline: whatever applications call theirs, dots and capitals included. */
@@ -67,34 +69,21 @@ function readDeadLetter(text: string): PipelineConfig["dead_letter"] | Refusal {
   return pipeline instanceof Refusal ? pipeline : { pipeline };
 }
 
-/** Keys of drivers. */
-const driverKeys = {
+/** Keys that stand in `config`, or beside `driver`. */
+const driven = {
   priority: count("Priority of jobs that bring none; lower is served first. 0: the default.", {
     default: PIPELINE.priority,
     min: 0,
     max: Number.MAX_SAFE_INTEGER,
   }).optional(),
   prefetch: count("Jobs that are taken and not yet ended. 0: the default.", {
-    default: PIPELINE.prefetch,
+    defaultFrom: [...DRIVERS.values()].map(({ name, prefetch }) => `${prefetch} (${name})`)
+      .join(", "),
+    example: 100,
     min: 0,
     max: MAX_PREFETCH,
   }).optional(),
-  file: text("File of the driver sqlite (not supported yet).", {
-    defaultFrom: "`jobs.db` in the state directory",
-    example: "var/jobs.db",
-  }).optional(),
-  permissions: read("octal mode", readMode, "Permissions of a file that is made.", {
-    default: "600",
-    example: "660",
-  }).optional(),
-  max_jobs: count(
-    "Jobs held by the driver memory, dead letters included; more are refused. (Not RoadRunner's.)",
-    { default: PIPELINE.config.max_jobs, min: 1, max: MAX_JOBS },
-  ).optional(),
-  max_size: size(
-    "Bytes of payloads held by the driver memory; more are refused. (Not RoadRunner's.)",
-    { default: PIPELINE.config.max_size },
-  ).optional(),
+  ...driverKeys,
 };
 
 const retry = section(
@@ -124,10 +113,14 @@ const retry = section(
 
 /** Keys beside `driver`. */
 const keys = {
-  driver: read("`memory`", readDriver, "Where its jobs lie.", { example: "memory" }),
+  driver: read(
+    listOf([...DRIVERS.keys()].map((name) => `\`${name}\``)),
+    readDriver,
+    "Where its jobs lie.",
+    { example: "memory" },
+  ),
   pool: text("One of `jobs.pools`, which works for it.", { example: "mail" }).optional(),
-  queue: noEffect("workers are told the name of the pipeline"),
-  ...driverKeys,
+  ...driven,
   parallelism: count("Jobs at workers at a time. 0: no limit. (Not RoadRunner's.)", {
     default: PIPELINE.parallelism,
     min: 0,
@@ -162,7 +155,7 @@ const keys = {
 /** One of `jobs.pipelines`. */
 export const pipelineSchema = section("A queue of jobs.", {
   ...keys,
-  config: section("Options of the driver.", driverKeys).optional(),
+  config: section("Options of the driver.", driven).optional(),
 });
 
 /** What the schema leaves. */
@@ -171,24 +164,19 @@ export type PipelineValues = z.output<typeof pipelineSchema>;
 /** A whole pipeline. `absolute`: for paths in it. */
 export function completePipeline(
   values: PipelineValues,
+  name: string,
   absolute: (path: string, inConfig: boolean) => string,
 ): PipelineConfig {
-  const { driver, pool, parallelism, retry, dead_letter, rate, unique, timeout } = values;
-  const own = { ...values, ...values.config };
-  const { file } = own;
-  const bolt = driver === "boltdb";
+  const { pool, parallelism, retry, dead_letter, rate, unique, timeout } = values;
+  const driver = driverOf(values.driver);
+  const schema = DRIVERS.get(driver)!;
+  const { own, inConfig } = driverValues(values);
   return {
-    driver: bolt ? "sqlite" : driver,
+    driver,
     pool,
-    priority: own.priority || PIPELINE.priority,
-    prefetch: own.prefetch || PIPELINE.prefetch,
-    config: {
-      max_jobs: own.max_jobs ?? PIPELINE.config.max_jobs,
-      max_size: own.max_size || PIPELINE.config.max_size,
-      // A file of boltdb is none of sqlite.
-      file: file === undefined || bolt ? undefined : absolute(file, values.config?.file === file),
-      permissions: own.permissions ?? PIPELINE.config.permissions,
-    },
+    priority: own.priority as number || PIPELINE.priority,
+    prefetch: own.prefetch as number || schema.prefetch,
+    config: schema.complete(own, name, (path) => absolute(path, inConfig(path))),
     parallelism: parallelism ?? PIPELINE.parallelism,
     retry: retry && { ...JOB_RETRY, ...retry },
     dead_letter,
@@ -196,6 +184,49 @@ export function completePipeline(
     unique,
     timeout: timeout ?? PIPELINE.timeout,
   };
+}
+
+/** What was written of the keys of drivers; `inConfig`: whether that value stands in `config`. */
+function driverValues(values: PipelineValues) {
+  const config: Record<string, unknown> = values.config ?? {};
+  const own: Record<string, unknown> = { ...values, ...config };
+  // A file of boltdb is none of sqlite.
+  if (values.driver === "boltdb") delete own.file;
+  return { own, inConfig: (value: unknown) => Object.values(config).includes(value) };
+}
+
+/** What is written that the pipeline's driver does not know, or that it refuses. */
+export function checkDriver(
+  name: string,
+  pipeline: PipelineConfig,
+  written: PipelineValues | undefined,
+): SectionProblem[] {
+  const schema = DRIVERS.get(pipeline.driver)!;
+  const problems = schema.check?.(pipeline.config, name) ?? [];
+  const field = `jobs.pipelines.${name}`;
+  const say = (severity: Severity, key: string, message: string, fix: string) => {
+    const at = (written as Written | undefined)?.[key] === undefined ? ["config", key] : [key];
+    problems.push({ severity, path: at, message: `${field}: ${message}`, fix });
+  };
+  if (written?.driver === "boltdb") {
+    const message = "boltdb is answered by the driver sqlite, in a file of its own; " +
+      "jobs in an old file of boltdb stay there";
+    problems.push({
+      severity: "warning",
+      path: ["driver"],
+      message: `${field}: ${message}`,
+      fix: "let RoadRunner finish them, then write driver: sqlite",
+    });
+  }
+  const own: Written = { ...written, ...written?.config };
+  for (const key of Object.keys(driverKeys)) {
+    if (own[key] === undefined || Object.hasOwn(schema.keys, key)) continue;
+    const text = `the driver ${pipeline.driver} has no ${key}`;
+    // RoadRunner takes a queue with every driver.
+    if (key === "queue") say("warning", key, `${text}, so it has no effect`, "remove it");
+    else say("error", key, text, `remove ${key}`);
+  }
+  return problems;
 }
 
 /** For clients, who send texts: numbers in decimal, lists and maps as JSON. */
@@ -216,7 +247,7 @@ export function readDeclaration(
   );
   if (parsed.success) {
     const { name, ...values } = parsed.data;
-    return { name, pipeline: completePipeline(values, (path) => path) };
+    return { name, pipeline: completePipeline(values, name, (path) => path) };
   }
   const [issue] = parsed.error.issues;
   if (issue.code === "unrecognized_keys") {

@@ -12,7 +12,12 @@ import { count, described, duration, refuse, section, text } from "../schema/fie
 import type { SectionPlace, SectionProblem, SectionSchema } from "../sections.ts";
 import { seconds } from "./fields.ts";
 import type { JobsConfig, PipelineConfig } from "./jobs.ts";
-import { completePipeline, pipelinesSchema, type PipelineValues } from "./jobs_pipeline.ts";
+import {
+  checkDriver,
+  completePipeline,
+  pipelinesSchema,
+  type PipelineValues,
+} from "./jobs_pipeline.ts";
 import { completePool, poolSchema } from "./pool.ts";
 
 /** The pool of pipelines that name none, where pools have names: as RoadRunner's. */
@@ -96,12 +101,14 @@ function complete(values: Values, { absolute, cores }: SectionPlace): JobsConfig
       (one, name) =>
         completePipeline(
           one,
+          name,
           (path, inConfig) =>
             absolute(path, ["pipelines", name, ...inConfig ? ["config"] : [], "file"]),
         ),
     ),
     consume: values.consume ?? [],
     drain_timeout: values.drain_timeout ?? JOBS.drain_timeout,
+    brokers: {},
   };
   writtenAs.set(jobs, values);
   return jobs;
@@ -147,11 +154,12 @@ function check(jobs: JobsConfig): SectionProblem[] {
 
 function checkPipeline(
   name: string,
-  { pool, dead_letter, driver }: PipelineConfig,
+  pipeline: PipelineConfig,
   { pools, pipelines }: JobsConfig,
   written: PipelineValues | undefined,
 ): SectionProblem[] {
   const problems: SectionProblem[] = [];
+  const { pool, dead_letter } = pipeline;
   const field = `jobs.pipelines.${name}`;
   const say = (key: string, message: string, fix: string) =>
     problems.push({ severity: "error", path: ["pipelines", name, key], message, fix });
@@ -176,19 +184,10 @@ function checkPipeline(
       say("dead_letter", `${field}.dead_letter ${why}`, "name another pipeline, or write keep");
     }
   }
-  if (driver === "sqlite") {
-    const got = JSON.stringify(written?.driver ?? driver);
-    const message = `${field}.driver names ${got}, which this version does not support yet`;
-    say("driver", message, "write memory: its jobs are lost when the daemon ends");
-  }
-  const own = { ...written, ...written?.config };
-  for (const key of ["file", "permissions", "max_jobs", "max_size"] as const) {
-    if (own[key] === undefined) continue;
-    const ofMemory = key.startsWith("max_");
-    if (ofMemory === (driver === "memory")) continue;
-    const message = `${field}: the driver ${driver} has no ${key}`;
-    say(written?.[key] === undefined ? "config" : key, message, `remove ${key}`);
-  }
+  const ofDriver = checkDriver(name, pipeline, written);
+  problems.push(
+    ...ofDriver.map((problem) => ({ ...problem, path: ["pipelines", name, ...problem.path] })),
+  );
   return problems;
 }
 

@@ -1,5 +1,6 @@
 /** RoadRunner's sections: what the core reads of them, by name. */
 import type { SectionSchema } from "../sections.ts";
+import { brokerSections } from "./drivers/mod.ts";
 import { logsSection } from "./logs.ts";
 import { metricsSection } from "./metrics.ts";
 import { rpcSection } from "./rpc.ts";
@@ -8,6 +9,7 @@ import { serviceSection } from "./service.ts";
 import { statusSection } from "./status.ts";
 
 export { httpSection } from "./http_section.ts";
+export { DRIVERS } from "./drivers/mod.ts";
 export { DEFAULT_POOL, jobsSection } from "./jobs_section.ts";
 export { readDeclaration } from "./jobs_pipeline.ts";
 export { logSettings, logsSection } from "./logs.ts";
@@ -27,4 +29,5 @@ export const coreSections: readonly (readonly [string, SectionSchema])[] = [
   ["metrics", metricsSection],
   ["logs", logsSection],
   ["service", serviceSection],
+  ...brokerSections,
 ];

@@ -7,7 +7,8 @@
 import type { Config } from "../config.ts";
 import { SERVER } from "../defaults.ts";
 import type { HttpConfig } from "./http.ts";
-import type { JobsConfig } from "./jobs.ts";
+import { DRIVERS } from "./drivers/mod.ts";
+import type { Brokers, JobsConfig } from "./jobs.ts";
 import type { LogsConfig } from "./logs.ts";
 import type { MetricsConfig } from "./metrics.ts";
 import type { RpcConfig } from "./rpc.ts";
@@ -20,37 +21,26 @@ export function serverOf(config: Config): ServerConfig {
   return config.sections.server as ServerConfig | undefined ?? { ...SERVER, env: {} };
 }
 
-/** `http` */
-export function httpOf(config: Config): HttpConfig | undefined {
-  return config.sections.http as HttpConfig | undefined;
+const section = <T>(name: string) => (config: Config): T | undefined =>
+  config.sections[name] as T | undefined;
+
+export const httpOf = section<HttpConfig>("http");
+export const tcpOf = section<TcpConfig>("tcp");
+export const rpcOf = section<RpcConfig>("rpc");
+export const statusOf = section<StatusConfig>("status");
+export const metricsOf = section<MetricsConfig>("metrics");
+export const logsOf = section<LogsConfig>("logs");
+
+/** `jobs`, with what the file says of the brokers. */
+export function jobsOf({ sections }: Config): JobsConfig | undefined {
+  const jobs = sections.jobs as JobsConfig | undefined;
+  return jobs && { ...jobs, brokers: brokersOf(sections) };
 }
 
-/** `tcp` */
-export function tcpOf(config: Config): TcpConfig | undefined {
-  return config.sections.tcp as TcpConfig | undefined;
-}
-
-/** `jobs` */
-export function jobsOf(config: Config): JobsConfig | undefined {
-  return config.sections.jobs as JobsConfig | undefined;
-}
-
-/** `rpc` */
-export function rpcOf(config: Config): RpcConfig | undefined {
-  return config.sections.rpc as RpcConfig | undefined;
-}
-
-/** `status` */
-export function statusOf(config: Config): StatusConfig | undefined {
-  return config.sections.status as StatusConfig | undefined;
-}
-
-/** `metrics` */
-export function metricsOf(config: Config): MetricsConfig | undefined {
-  return config.sections.metrics as MetricsConfig | undefined;
-}
-
-/** `logs` */
-export function logsOf(config: Config): LogsConfig | undefined {
-  return config.sections.logs as LogsConfig | undefined;
+function brokersOf(sections: Config["sections"]): Brokers {
+  return Object.fromEntries(
+    [...DRIVERS].flatMap(([name, { broker }]) =>
+      broker === undefined ? [] : [[name, sections[name] ?? broker.preset]]
+    ),
+  );
 }

@@ -7,6 +7,7 @@ import { Restore } from "../../../lib/daemon/restore.ts";
 import type { ReleaseRecord } from "../../../lib/release/types.ts";
 import type { Events } from "../../../lib/telemetry/events.ts";
 import { ManualClock, turn } from "../../kit/manual_clock.ts";
+import { Scratch } from "../../kit/scratch.ts";
 import { forSeeds } from "../../kit/random.ts";
 import { configOf, processOf, proxiedOf } from "../release/configs.ts";
 import { Daemon } from "./kit.ts";
@@ -175,6 +176,25 @@ Deno.test("it cannot: orphans go at once, the reason is shown, it is tried again
   stage.intake.onBuild = () => {};
   await stage.clock.advance(2_000);
   assertEquals([stage.fleet.active?.release_id, context.restore.status], ["v1", undefined]);
+});
+
+Deno.test("initial runs where nothing was deployed; what somebody stopped stays stopped", async () => {
+  using scratch = new Scratch();
+  const config = {
+    ...configOf([...WEB, processOf("clock", "companion", { origin: "service" })]),
+    dir: scratch.dir,
+  };
+  using first = new Daemon(config);
+  await first.pass(() => firstRelease(first.context, undefined, null));
+  assertEquals(first.stage.fleet.active?.release_id, "initial");
+  assertEquals(first.stage.running, ["clock of initial"]);
+  await first.deploy("v1", { wait: true });
+  await first.pass(() => first.operations.stop({}));
+
+  const next = new Daemon(config, first);
+  assertEquals(remembered(next), null);
+  await next.pass(() => firstRelease(next.context, undefined, remembered(next)));
+  assertEquals([next.stage.fleet.active, next.stage.running], [undefined, []]);
 });
 
 Deno.test("a release asked for wins; when it fails, the start fails", async () => {

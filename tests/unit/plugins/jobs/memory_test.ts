@@ -29,7 +29,7 @@ class MemoryBench implements Bench {
 
 conformance({ name: "memory", can: memory.can, bench: () => new MemoryBench() });
 
-const full = { max_jobs: 2, max_size: 10, permissions: 0 };
+const full = { max_jobs: 2, max_size: 10 };
 
 Deno.test("memory: no more jobs than max_jobs, dead ones included", async () => {
   await using bench = new MemoryBench();

@@ -22,7 +22,7 @@ Deno.test("a push names its pipeline, gets an id and the pipeline's priority", a
 });
 
 Deno.test("a push that is not stored is refused, counted, and stores nothing of its batch", async () => {
-  const config = { max_jobs: 2, max_size: 1000, permissions: 0 };
+  const config = { max_jobs: 2, max_size: 1000 };
   await using stage = new Stage(jobsOf({ mail: { config } }));
   await stage.intake.start();
   const three = ["a", "b", "c"].map((name) => newJob(name));

@@ -24,7 +24,7 @@ const encode = (text: string) => new TextEncoder().encode(text);
 
 /** Declares the tests of a driver. */
 export function conformance(candidate: Candidate): void {
-  const { name, can } = candidate;
+  const { name, can, second = 1000 } = candidate;
   const test = (what: string, run: (bench: Bench) => Promise<void>, when = true) =>
     Deno.test({
       name: `driver ${name}: ${what}`,
@@ -178,36 +178,40 @@ export function conformance(candidate: Candidate): void {
 
   with_("again: not before its time", async (driver, bench) => {
     await driver.push([jobOf({ id: "a" })]);
-    await settleOne(driver, again({ delay: 60_000 }));
+    await settleOne(driver, again({ delay: 4 * second }));
     assertEquals(await driver.stat(), { waiting: 0, delayed: 1, reserved: 0, dead: 0 });
     const taking = takeIds(driver, 1);
-    await bench.pass(59_000);
+    await bench.pass(2 * second);
     assertEquals((await driver.stat()).delayed, 1);
-    await bench.pass(1_001);
+    await bench.pass(2.1 * second);
     assertEquals(await taking, ["a"]);
   }, can.delay);
 
   with_("delayed jobs come in the order of their times", async (driver, bench) => {
-    const delays: [string, number][] = [["c", 3000], ["a", 1000], ["d", 4000], ["b", 2000]];
-    for (const [id, delay] of delays) await driver.push([jobOf({ id, delay })]);
+    const delays: [string, number][] = [["c", 3], ["a", 1], ["d", 4], ["b", 2]];
+    await driver.push(delays.map(([id, delay]) => jobOf({ id, delay: delay * second })));
     assertEquals((await driver.stat()).delayed, 4);
     const came: string[] = [];
     for (let i = 0; i < 4; i++) {
-      await bench.pass(1001);
-      came.push(...await takeIds(driver, 10));
+      const taking = takeIds(driver, 1);
+      await bench.pass(1.001 * second);
+      came.push(...await taking);
     }
     assertEquals(came, ["a", "b", "c", "d"]);
   }, can.delay);
 
   with_("100,000 delayed jobs wait", async (driver, bench) => {
-    for (let i = 0; i < 100; i++) {
-      const delay = 600_000 + (i * 7919) % 100;
+    // Where the time is not ours there are fewer, as the test waits for them.
+    const [batches, wait] = candidate.second === undefined ? [100, 600_000] : [10, 5_000];
+    const count = batches * 1000;
+    for (let i = 0; i < batches; i++) {
+      const delay = wait + (i * 7919) % 100;
       await driver.push(Array.from({ length: 1000 }, () => jobOf({ delay })));
     }
-    assertEquals((await driver.stat()).delayed, 100_000);
-    await bench.pass(600_101);
-    const taken = await takeAll(driver, 100_000);
-    assertEquals(new Set(taken.map(({ id }) => id)).size, 100_000);
+    assertEquals((await driver.stat()).delayed, count);
+    await bench.pass(wait + 101);
+    const taken = await takeAll(driver, count);
+    assertEquals(new Set(taken.map(({ id }) => id)).size, count);
   }, can.delay);
 
   with_("dead letters: shown from the oldest, with reason and attempts", async (driver) => {
@@ -244,14 +248,14 @@ export function conformance(candidate: Candidate): void {
   }, can.dead);
 
   test("a key within its window is stored once", async (bench) => {
-    await using driver = await bench.open("once", { unique: { window: 60_000 } });
+    await using driver = await bench.open("once", { unique: { window: 4 * second } });
     await driver.push([jobOf({ id: "a", unique: "k" }), jobOf({ id: "b", unique: "k" })]);
     await driver.push([jobOf({ id: "c", unique: "k" }), jobOf({ id: "d" }), jobOf({ id: "e" })]);
     assertEquals((await takeAll(driver, 3)).map(({ id }) => id), ["a", "d", "e"]);
-    await bench.pass(59_000);
+    await bench.pass(2 * second);
     await driver.push([jobOf({ id: "f", unique: "k" }), jobOf({ id: "g", unique: "other" })]);
     assertEquals(await takeIds(driver, 5), ["g"]);
-    await bench.pass(1_001);
+    await bench.pass(2.1 * second);
     await driver.push([jobOf({ id: "h", unique: "k" })]);
     assertEquals(await takeIds(driver, 5), ["h"]);
   }, can.unique);
@@ -299,7 +303,8 @@ export function conformance(candidate: Candidate): void {
   test("jobs outlive the driver: waiting, delayed, reserved and dead", async (bench) => {
     const before = await bench.open();
     const all: Job[] = ["dead", "reserved", "waiting"].map((id) => jobOf({ id }));
-    await before.push([...all, jobOf({ id: "delayed", delay: 60_000 })]);
+    await before.push(all);
+    if (can.delay) await before.push([jobOf({ id: "delayed", delay: 2 * second })]);
     await settleOne(before, { kind: "dead", error: "it failed" });
     assertEquals((await takeOne(before)).id, "reserved");
     await before[Symbol.asyncDispose]();
@@ -308,10 +313,11 @@ export function conformance(candidate: Candidate): void {
       "dead",
       "it failed",
     ]]);
-    await bench.pass(60_001);
-    const ids = (await takeAll(after, 3)).map(({ id }) => id);
-    assertEquals(ids.toSorted(), ["delayed", "reserved", "waiting"]);
-  }, can.durable);
+    await bench.pass(2.1 * second);
+    const left = ["reserved", "waiting", ...can.delay ? ["delayed"] : []];
+    const ids = (await takeAll(after, left.length)).map(({ id }) => id);
+    assertEquals(ids.toSorted(), left.toSorted());
+  }, can.durable && can.dead);
 
-  test("random events against a model", (bench) => againstModel(bench, can));
+  test("random events against a model", (bench) => againstModel(bench, candidate));
 }

@@ -1,0 +1,33 @@
+/**
+ * The drivers of jobs that the configuration knows.
+ *
+ * Invariant: a driver is in this list exactly when the jobs plugin has it; others of RoadRunner are
+ * refused by name.
+ */
+
+import type * as z from "zod";
+import type { SectionSchema } from "../../sections.ts";
+import type { DriverName } from "../jobs.ts";
+import type { DriverSchema } from "./driver.ts";
+import { memory } from "./memory.ts";
+
+// deno-lint-ignore no-explicit-any -- each has its own options
+const ALL: readonly DriverSchema<any>[] = [
+  memory,
+];
+
+/** By their names, in the order in which they are listed to users. */
+export const DRIVERS: ReadonlyMap<string, DriverSchema> = new Map(
+  ALL.map((driver) => [driver.name, driver]),
+);
+
+/** The keys of all of them; those that several have are the same. */
+export const driverKeys: Record<string, z.ZodType> = Object.assign(
+  {},
+  ...ALL.map(({ keys }) => keys),
+);
+
+/** The sections of brokers. */
+export const brokerSections: readonly (readonly [DriverName, SectionSchema])[] = ALL.flatMap(
+  ({ name, broker }) => broker === undefined ? [] : [[name, broker.section] as const],
+);
