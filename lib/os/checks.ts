@@ -14,7 +14,8 @@ import { checkPrivateDir } from "./dirs.ts";
 import { cString, libc } from "./ffi.ts";
 import { fileLimit, processLimit } from "./limits.ts";
 import { cgroupOf } from "./proc.ts";
-import { reasonOf } from "./reason.ts";
+import { codeOf, reasonOf } from "./reason.ts";
+import { listensAt } from "./unix_sockets.ts";
 
 /** Space below which logs and state are in danger, bytes. */
 const MARGIN = 512 * 1024 * 1024;
@@ -63,6 +64,31 @@ export function directoryCheck(
       return ok(path);
     },
   };
+}
+
+/**
+ * A place for a Unix socket: its directory is there and ours to write in, and nobody else is in it.
+ * @param place how to call it
+ * @param taken by a daemon of ours that is asked beside this: who listens there is that one
+ */
+export function socketFinding(place: string, path: string, taken: boolean): Finding {
+  const directory = dirname(path);
+  if (libc().access(cString(directory), W_OK | X_OK) !== 0) {
+    const fix = `make "${directory}" for this user, or choose another path`;
+    return fail(`${place}: this user may not write in "${directory}", or it is not there`, fix);
+  }
+  try {
+    if (!Deno.lstatSync(path).isSocket) {
+      const fix = "move it away, or choose another path";
+      return fail(`${place}: something that is not a socket lies there`, fix);
+    }
+  } catch (error) {
+    if (codeOf(error) === "ENOENT") return ok(place);
+    return fail(`${place} cannot be looked at: ${reasonOf(error)}`, "choose another path");
+  }
+  if (taken || !listensAt(path)) return ok(place);
+  const fix = "stop that program, or choose another path";
+  return fail(`${place}: another program listens there`, fix);
 }
 
 /** Space for what is written there. */

@@ -2,6 +2,7 @@
 
 import { httpSection } from "../../lib/config/roadrunner/mod.ts";
 import type { Plugin } from "../plugin.ts";
+import { httpChecks } from "./checks.ts";
 import { compareHttp } from "./compare.ts";
 import { HttpIntake } from "./intake.ts";
 
@@ -10,4 +11,5 @@ export const http: Plugin = {
   name: "http",
   section: { ...httpSection, compare: compareHttp },
   create: (host) => new HttpIntake(host),
+  checks: httpChecks,
 };

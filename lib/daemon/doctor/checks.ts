@@ -11,6 +11,7 @@ import type { Status } from "../../control/operations.ts";
 import { advice, type Check, fail, type Finding, ok, together } from "../../core/check.ts";
 import { formatDuration } from "../../core/duration.ts";
 import { Failure } from "../../core/failure.ts";
+import { socketFinding } from "../../os/checks.ts";
 import { findProgram } from "../../os/program.ts";
 import type { Machine } from "../../os/system.ts";
 import { leftOf } from "../../release/orphans.ts";
@@ -44,9 +45,10 @@ export function addressesCheck(
     id: "addresses",
     title: "addresses",
     run() {
-      const listeners = listenersOf(config);
+      // The control socket has a check of its own.
+      const listeners = listenersOf(config).filter(({ path }) => path[0] !== "control");
       const findings = listeners.map((listener) => addressFinding(listener, daemon, machine));
-      const places = listeners.filter(({ at }) => "port" in at).map(({ at }) => shown(at));
+      const places = listeners.map(({ at }) => shown(at));
       return together(findings, places.length === 0 ? "none" : places.join(", "));
     },
   };
@@ -58,8 +60,8 @@ function addressFinding(
   machine: Machine,
 ): Finding {
   const place = `${path.join(".")} ${shown(at)}`;
-  // Sockets of files are replaced; the control socket has a check of its own.
-  if ("path" in at || at.port === 0) return ok(place);
+  if ("path" in at) return socketFinding(place, at.path, daemon !== undefined);
+  if (at.port === 0) return ok(place);
   const state = machine.portState(at.host, at.port);
   if (state === "free") return ok(place);
   if (state !== "in_use") return fail(`${place}: ${state.refused}`, "choose another address");
