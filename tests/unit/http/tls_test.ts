@@ -139,10 +139,11 @@ Deno.test("tls: a client that does not read is cut, socket and all", async () =>
   using client = await tls.connect();
   await client.request("GET / HTTP/1.1", "Host: x");
   await client.until("\r\n\r\n");
-  const port = (client.conn.localAddr as Deno.NetAddr).port;
-  assertEquals(socketsTo(port), 1);
+  const { port } = client.conn.localAddr as Deno.NetAddr;
+  const sockets = () => socketsBetween(tls.front.address.port, port);
+  assertEquals(sockets(), 1);
   await clock.advance(OPTIONS.timeouts.send + 3000);
-  await until("it is gone", () => tls.front.connections === 0 && socketsTo(port) === 0);
+  await until("it is gone", () => tls.front.connections === 0 && sockets() === 0);
 });
 
 Deno.test("tls: a large answer arrives whole although the connection is closed after it", async () => {
@@ -158,12 +159,16 @@ Deno.test("tls: a large answer arrives whole although the connection is closed a
   assertEquals(await client.ended(), "end");
 });
 
-/** Sockets here, held by a process, whose other end is the given port. */
-function socketsTo(port: number): number {
-  const other = `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
+/**
+ * Sockets, held by a process, that are bound to the one port and whose other end is the other. A port
+ * alone says too little: connections to different servers may have the same port at the client.
+ */
+function socketsBetween(own: number, other: number): number {
+  const suffix = (port: number) => `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
   return Deno.readTextFileSync("/proc/self/net/tcp").split("\n")
     .map((row) => row.trim().split(/\s+/))
-    .filter((row) => row[2]?.endsWith(other) && row[9] !== "0").length;
+    .filter((row) => row[1]?.endsWith(suffix(own)) && row[2]?.endsWith(suffix(other)))
+    .filter((row) => row[9] !== "0").length;
 }
 
 Deno.test("tls: certificate and key that do not fit are a clear failure", () => {

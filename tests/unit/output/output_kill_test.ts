@@ -1,9 +1,13 @@
 /** The daemon is killed with SIGKILL; its successor goes on. No line is lost, none is repeated. */
 
 import { assert, assertEquals } from "@std/assert";
+import { Fifo } from "../../kit/gate.ts";
+import { soon, until } from "../../kit/wait.ts";
 import { LIMITS, PRINTED } from "./follower.ts";
-import { read, Scene, start } from "./scene.ts";
+import { read, Scene, seen, start } from "./scene.ts";
 
+/** For a follower to start and read megabytes on a machine that has much to do, milliseconds. */
+const READ_LIMIT = 60_000;
 const FOLLOWER = new URL("./follower.ts", import.meta.url).pathname;
 
 /** Runs a follower; true: it was killed before it had finished. */
@@ -60,12 +64,12 @@ Deno.test("followers of a printing program die one after the other: every line o
       stderr: "inherit",
     }).spawn();
     const grown = () => Array.from(Deno.readDirSync(scene.logs)).length > files;
-    while (!grown()) await new Promise((resolve) => setTimeout(resolve, 2));
+    await until("the follower reads on", grown, READ_LIMIT);
     follower.kill("SIGKILL");
     await follower.status;
     assert(Deno.statSync(log).isFile);
   }
-  await child.status;
+  await soon("the program's end", child.status);
   const last = scene.open({ limits });
   last.recover(() => false);
   await last.settle();
@@ -82,33 +86,23 @@ Deno.test("the program goes on while its daemon is dead, and is followed on", as
   await using scene = new Scene();
   const dead = scene.open();
   const run = dead.sink.open({ instance: "web#0", id: "web", release: "v1" }, 5);
-  const fifo = `${scene.directory}/go`;
-  await new Deno.Command("mkfifo", { args: [fifo] }).output();
+  await using go = new Fifo(`${scene.directory}/go`);
   const child = start(
     run,
-    `seq 1 1000; read x <${fifo}; seq 1001 2000; read x <${fifo}; seq 2001 2500`,
+    `exec 3<${go.path}; seq 1 1000; read x <&3; seq 1001 2000; read x <&3; seq 2001 2500`,
   );
-  const seen = dead.store.query({ lines: 0, follow: true });
-  for await (const { line } of seen) if (line === "1000") break;
+  await seen(dead, "1000");
   await dead[Symbol.asyncDispose](); // leaves what a killed one leaves: run, position, spools
-  await Deno.writeTextFile(fifo, "go\n");
+  go.release();
 
   const next = scene.open();
   const [found, ...more] = next.recover(() => true, 7);
   assertEquals(more, []);
   assertEquals([found.instance, found.id, found.release], ["web#0", "web", "v1"]);
-  const rest = next.store.query({ process: "web#0", lines: 0, follow: true });
-  const until = (line: string) =>
-    (async () => {
-      for await (
-        const record of { [Symbol.asyncIterator]: () => rest }
-      ) if (record.line === line) return;
-    })();
-  const at2000 = next.store.query({ lines: 1, follow: true });
-  for await (const { line } of at2000) if (line === "2000") break;
-  const at2500 = until("2500");
-  await Deno.writeTextFile(fifo, "go\n");
-  await child.status;
+  await seen(next, "2000");
+  const at2500 = seen(next, "2500");
+  go.release();
+  await soon("the program's end", child.status);
   found.run.end();
   await found.run.settle();
   await at2500;

@@ -1,7 +1,9 @@
 /** Real programs, real files: what they print is in the log, whatever happens. */
 
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { lines, read, runToEnd, Scene, start } from "./scene.ts";
+import { Fifo } from "../../kit/gate.ts";
+import { pause, soon } from "../../kit/wait.ts";
+import { lines, read, runToEnd, Scene, seen, start } from "./scene.ts";
 
 const WEB = { instance: "web", id: "web", release: "v1" };
 
@@ -39,22 +41,21 @@ Deno.test("an unfinished line waits for its rest, over any time", async () => {
   await using scene = new Scene();
   const output = scene.open();
   const run = output.sink.open(WEB, 50);
-  const fifo = `${scene.directory}/go`;
-  await new Deno.Command("mkfifo", { args: [fifo] }).output();
-  const child = start(run, `printf 'first\\nhal'; read x <${fifo}; printf 'f\\n'`);
-  const seen = output.store.query({ process: "web", follow: true });
-  assertEquals((await seen.next()).value.line, "first");
+  await using go = new Fifo(`${scene.directory}/go`);
+  const child = start(run, `printf 'first\\nhal'; read x <${go.path}; printf 'f\\n'`);
+  const coming = output.store.query({ process: "web", follow: true });
+  assertEquals((await soon("the first line", coming.next())).value.line, "first");
   await run.settle();
   assertEquals(run.recent().map(({ line, cut }) => [line, cut]), [["first", undefined], [
     "hal",
     true,
   ]]);
   assertEquals((await lines(output)).length, 1);
-  await Deno.writeTextFile(fifo, "go\n");
-  assertEquals((await seen.next()).value.line, "half");
+  go.release();
+  assertEquals((await soon("its end", coming.next())).value.line, "half");
   assertEquals(run.recent().map(({ line }) => line), ["first", "half"]);
-  await seen.return!();
-  await child.status;
+  await coming.return!();
+  await soon("the program's end", child.status);
 });
 
 Deno.test("a line beyond the limit comes in marked pieces that give it back", async () => {
@@ -102,17 +103,15 @@ Deno.test("what is read is given back to the disk while the program runs", async
   await using scene = new Scene();
   const output = scene.open({ limits: { free_step: 64 * 1024 } });
   const run = output.sink.open(WEB, 5);
-  const fifo = `${scene.directory}/go`;
-  await new Deno.Command("mkfifo", { args: [fifo] }).output();
-  const child = start(run, `seq 1 300000; read x <${fifo}; echo end`);
-  const seen = output.store.query({ lines: 0, follow: true });
-  for await (const { line } of { [Symbol.asyncIterator]: () => seen }) if (line === "300000") break;
+  await using go = new Fifo(`${scene.directory}/go`);
+  const child = start(run, `seq 1 300000; read x <${go.path}; echo end`);
+  await seen(output, "300000");
   await run.settle();
   const { size, blocks } = Deno.statSync(run.files.stdout);
   assertEquals(size, 1_988_895);
   assert(blocks! * 512 < 400_000, `${blocks! * 512} bytes are still allocated`);
-  await Deno.writeTextFile(fifo, "go\n");
-  await child.status;
+  go.release();
+  await soon("the program's end", child.status);
   run.end();
   await run.settle();
   assertEquals(run.recent().at(-1)?.line, "end");
@@ -143,8 +142,7 @@ Deno.test("a script that opens /dev/stderr anew for each message is understood",
   await using scene = new Scene();
   const output = scene.open();
   const run = output.sink.open(WEB, 50);
-  const fifo = `${scene.directory}/go`;
-  await new Deno.Command("mkfifo", { args: [fifo] }).output();
+  await using go = new Fifo(`${scene.directory}/go`);
   const messages = [
     "tick",
     "tick",
@@ -154,22 +152,22 @@ Deno.test("a script that opens /dev/stderr anew for each message is understood",
     "tock",
     "listening again",
   ];
-  // A reader that opens before the writer of the line before has closed gets an end and no line.
-  const line = `until read x <${fifo}; do :; done`;
-  const script = messages.map((text) => `echo '${text}' >/dev/stderr; ${line}`).join("; ");
-  const seen = output.store.query({ lines: 0, follow: true });
-  const first = seen.next();
+  const script = messages.map((text) => `echo '${text}' >/dev/stderr; read x <${go.path}`).join(
+    "; ",
+  );
+  const coming = output.store.query({ lines: 0, follow: true });
+  const first = coming.next();
   await output.store.query({ lines: 0 }).next();
   const child = start(run, script);
-  const got = [(await first).value.line];
+  const got = [(await soon("the first message", first)).value.line];
   for (let i = 1; i < messages.length; i++) {
-    const next = seen.next();
-    await new Promise((resolve) => setTimeout(resolve, 5)); // file times count milliseconds
-    await Deno.writeTextFile(fifo, "go\n");
-    got.push((await next).value.line);
+    const next = coming.next();
+    await pause(5); // file times count milliseconds
+    go.release();
+    got.push((await soon(`message ${i + 1}`, next)).value.line);
   }
-  await Deno.writeTextFile(fifo, "go\n");
-  await child.status;
+  go.release();
+  await soon("the program's end", child.status);
   run.end();
   await run.settle();
   assertEquals(got, messages);

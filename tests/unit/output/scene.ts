@@ -6,6 +6,7 @@ import type { LogRecord } from "../../../lib/process/log_record.ts";
 import type { LogStoreQuery } from "../../../lib/process/log_store.ts";
 import type { OutputRun } from "../../../lib/process/types.ts";
 import type { EventName } from "../../../lib/telemetry/events.ts";
+import { soon } from "../../kit/wait.ts";
 
 export interface Told {
   event: EventName;
@@ -71,6 +72,24 @@ export async function runToEnd(run: OutputRun, script: string): Promise<void> {
   await start(run, script).status;
   run.end();
   await run.settle();
+}
+
+/** Resolves when `line` is in the log, as its newest line now or as one that comes. */
+export async function seen(output: Output, line: string): Promise<void> {
+  const end = new AbortController();
+  const come = async () => {
+    // A follower that is too slow is dropped, and asks again.
+    while (!end.signal.aborted) {
+      // With no line of the past, one that is there before the query begins would never be seen.
+      const coming = output.store.query({ lines: 1, follow: true }, end.signal);
+      for await (const record of coming) if (record.line === line) return;
+    }
+  };
+  try {
+    await soon(`the line ${line}`, come());
+  } finally {
+    end.abort();
+  }
 }
 
 /** All records of a query. */
