@@ -7,8 +7,8 @@
 
 import type { Config } from "../../lib/config/config.ts";
 import { jobsOf } from "../../lib/config/roadrunner/of.ts";
-import type { PipelineConfig } from "../../lib/config/roadrunner/jobs.ts";
-import { type Check, fail, type Finding, ok, together } from "../../lib/core/check.ts";
+import type { DriverName, PipelineConfig } from "../../lib/config/roadrunner/jobs.ts";
+import { type Check, fail, together } from "../../lib/core/check.ts";
 import { within } from "../../lib/core/clock.ts";
 import { formatDuration } from "../../lib/core/duration.ts";
 import { Failure } from "../../lib/core/failure.ts";
@@ -19,45 +19,67 @@ import { recipeOf } from "./drivers.ts";
 /** How long a broker may take to answer, ms. */
 export const CHECK_LIMIT = 3000;
 
-/** The checks of the section. @param recipe how drivers are had, for tests */
+/** How drivers are had. */
+type Recipes = (driver: DriverName) => Promise<DriverRecipe>;
+
+/** One driver's word on some pipelines. */
+interface Complaint {
+  driver: DriverName;
+  pipelines: string[];
+  message: string;
+  fix?: string;
+}
+
+/** The checks of the section. @param recipes for tests */
 export function jobsChecks(
   config: Config,
   { machine, state_dir }: CheckHost,
-  recipe: (driver: PipelineConfig["driver"]) => Promise<DriverRecipe> = recipeOf,
+  recipes: Recipes = recipeOf,
 ): Check[] {
-  const pipelines = Object.entries(jobsOf(config)?.pipelines ?? {});
-  if (pipelines.length === 0) return [];
+  const jobs = jobsOf(config);
+  const pipelines = Object.entries(jobs?.pipelines ?? {});
+  if (jobs === undefined || pipelines.length === 0) return [];
   // Nobody is told of what a question comes across.
   const host: DriverHost = { system: machine, clock: machine.clock, state_dir, emit() {} };
-  const ask = async ([name, settings]: [string, PipelineConfig]): Promise<Finding> => {
-    const at = `jobs.pipelines.${name} (${settings.driver})`;
-    try {
-      return await asked(at, await recipe(settings.driver), settings, host);
-    } catch (error) {
-      if (!(error instanceof Failure)) throw error;
-      return fail(`${at}: ${error.message}`, error.fix);
-    }
-  };
   const run = async () => {
-    const findings = await Promise.all(pipelines.map(ask));
+    const complaints = new Map<string, Complaint>();
+    await Promise.all(pipelines.map(async ([name, settings]) => {
+      const { driver } = settings;
+      const wrong = await ask(settings, jobs.brokers[driver], host, recipes);
+      if (wrong === undefined) return;
+      // A broker that is not there is not there for all pipelines: one sentence, not one for each.
+      const { message, fix } = wrong;
+      const known = complaints.get(message) ?? { driver, pipelines: [], message, fix };
+      complaints.set(message, { ...known, pipelines: [...known.pipelines, name] });
+    }));
+    const findings = [...complaints.values()].map(({ driver, pipelines, message, fix }) =>
+      fail(`${pipelines.join(", ")} (${driver}): ${message}`, fix)
+    );
     return together(findings, pipelines.map(([name]) => name).join(", "));
   };
   return [{ id: "pipelines", title: "pipelines of jobs", run }];
 }
 
-async function asked(
-  at: string,
-  recipe: DriverRecipe,
+/** Why a pipeline could not be opened. */
+async function ask(
   settings: PipelineConfig,
+  broker: unknown,
   host: DriverHost,
-): Promise<Finding> {
-  if (recipe.check === undefined) return ok(at);
+  recipes: Recipes,
+): Promise<Failure | undefined> {
   const late = new AbortController();
-  const answer = recipe.check(settings, host, late.signal);
-  const { done } = await within(host.clock, CHECK_LIMIT, answer);
-  if (done) return ok(at);
-  const waited = formatDuration(CHECK_LIMIT);
-  const sentence = `${at}: no answer within ${waited}`;
-  late.abort(new Failure(sentence));
-  return fail(sentence, "see whether its broker runs, and whether this machine reaches it");
+  try {
+    const recipe = await recipes(settings.driver);
+    const answer = recipe.check?.(settings, broker, host, late.signal);
+    if (answer === undefined) return undefined;
+    if ((await within(host.clock, CHECK_LIMIT, answer)).done) return undefined;
+  } catch (error) {
+    if (error instanceof Failure) return error;
+    throw error;
+  }
+  const failure = new Failure(`no answer within ${formatDuration(CHECK_LIMIT)}`, {
+    fix: "see whether the broker runs, and whether this machine reaches it",
+  });
+  late.abort(failure);
+  return failure;
 }

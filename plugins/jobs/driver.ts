@@ -158,8 +158,14 @@ export interface DriverRecipe {
   /**
    * For `doctor`: whether a pipeline of these settings could be opened now (its broker answers, its
    * file can be written). Makes nothing, changes nothing, leaves nothing open; a daemon may be using the
-   * same place meanwhile. `signal` is aborted after CHECK_LIMIT; what then still waits is given up.
+   * same place meanwhile. `broker`: as for create(). `signal` is aborted after CHECK_LIMIT; what then
+   * still waits is given up.
    * @throws Failure
    */
-  check?(settings: PipelineConfig, host: DriverHost, signal: AbortSignal): Promise<void>;
+  check?(
+    settings: PipelineConfig,
+    broker: unknown,
+    host: DriverHost,
+    signal: AbortSignal,
+  ): Promise<void>;
 }
