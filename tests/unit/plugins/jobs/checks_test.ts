@@ -12,7 +12,7 @@ import { jobsOf, withJobs } from "./kit.ts";
 
 /** What is found when every pipeline of `mail` and `news` is answered for by `check`. */
 async function find(check: DriverRecipe["check"], clock = new ManualClock()) {
-  const config = withJobs(jobsOf({ mail: {}, news: {} }, { brokers: { memory: "there" } }));
+  const config = withJobs(jobsOf({ mail: {}, news: {} }));
   const machine = { clock } as unknown as Machine;
   const recipe = { ...memory, check };
   const [one] = jobsChecks(config, { machine, state_dir: "/s" }, () => Promise.resolve(recipe));
@@ -27,12 +27,12 @@ Deno.test("a driver that has no question, and one whose broker answers", async (
   const good = { level: "ok" as const, detail: "mail, news", fix: undefined };
   assertEquals(await find(undefined), good);
   const asked: unknown[] = [];
-  const answer = await find((_settings, broker, { state_dir }) => {
-    asked.push([broker, state_dir]);
+  const answer = await find(({ driver }, _broker, { state_dir }) => {
+    asked.push([driver, state_dir]);
     return Promise.resolve();
   });
   assertEquals(answer, good);
-  assertEquals(asked, [["there", "/s"], ["there", "/s"]]);
+  assertEquals(asked, [["memory", "/s"], ["memory", "/s"]]);
 });
 
 Deno.test("what is wrong with a broker is said once for all its pipelines", async () => {
