@@ -1,10 +1,10 @@
 /**
- * `deno task test`: builds the program, then runs the unit tests and the tests that drive the built
- * program.
+ * `deno task test`: builds the program, then runs the unit tests, those of real brokers, and the tests
+ * that drive the built program.
  *
  *   deno task test                        everything
  *   deno task test deploy rollback        test files whose name contains one of the words
- *   deno task test --unit | --e2e         one kind only
+ *   deno task test --unit | --brokers | --e2e    one kind only
  *   deno task test --filter "two at once" tests by name
  *   deno task test --source               the program from source instead of compiled
  *
@@ -24,8 +24,11 @@ const LOGS = join(CACHE, "test-logs");
 /** How much of a daemon's output is shown when its test failed, characters. */
 const LOG_SHOWN = 6_000;
 
-/** Tests of the real program mostly wait for it, so more of them than cores run at once. */
-const E2E_PER_CORE = 2;
+/** Tests of other programs mostly wait for them, so more of them than cores run at once. */
+const WAITING = { DENO_JOBS: `${navigator.hardwareConcurrency * 2}` };
+
+const KINDS = ["unit", "brokers", "e2e"] as const;
+type Kind = typeof KINDS[number];
 
 /** Test files below a folder whose name contains one of the words (no words: all). */
 function testFiles(folder: string, words: string[]): string[] {
@@ -59,7 +62,7 @@ async function programUnderTest(source: boolean): Promise<Record<string, string>
 
 async function main(): Promise<number> {
   const args = parseArgs(Deno.args, {
-    boolean: ["unit", "e2e", "source"],
+    boolean: ["unit", "brokers", "e2e", "source"],
     string: ["filter"],
     unknown: (arg) => {
       if (!arg.startsWith("-")) return true;
@@ -69,19 +72,18 @@ async function main(): Promise<number> {
   });
   const words = args._.map(String);
   const filter = args.filter === undefined ? [] : [`--filter=${args.filter}`];
-  const both = args.unit === args.e2e;
-  const unit = both || args.unit ? testFiles("tests/unit", words) : [];
-  const e2e = both || args.e2e ? testFiles("tests/e2e", words) : [];
+  const kinds = KINDS.filter((kind) => args[kind]);
+  const files = (kind: Kind) =>
+    kinds.length === 0 || kinds.includes(kind) ? testFiles(`tests/${kind}`, words) : [];
+  const [unit, brokers, e2e] = KINDS.map(files);
 
   const runs: TestRun[] = [];
   if (unit.length > 0) runs.push(await testRun([...filter, ...unit], {}));
+  if (brokers.length > 0) runs.push(await testRun([...filter, ...brokers], WAITING));
   if (e2e.length > 0) {
     Deno.mkdirSync(LOGS, { recursive: true });
     for (const log of filesBelow(LOGS)) Deno.removeSync(log);
-    const env = {
-      DENO_JOBS: `${navigator.hardwareConcurrency * E2E_PER_CORE}`,
-      ...await programUnderTest(args.source as boolean),
-    };
+    const env = { ...WAITING, ...await programUnderTest(args.source as boolean) };
     const run = await testRun([...filter, ...e2e], env);
     showLogs(run.failing);
     runs.push(run);
