@@ -49,6 +49,8 @@ export interface Draining {
   readonly deadline: number | undefined;
   /** Bounds the drain: cut() happens `ms` from now (Infinity: never), replacing an earlier bound. */
   within(ms: number): void;
+  /** As within(), but an earlier bound stays. */
+  atMost(ms: number): void;
   /** Moves an existing bound by `ms` (negative: earlier). */
   extend(ms: number): void;
   /**
@@ -86,6 +88,10 @@ class Generation<T> implements Draining {
     this.#deadline = ms === Infinity ? undefined : this.clock.now() + ms;
     if (this.#deadline === undefined || this.leases.size === 0) return;
     this.#timer = this.clock.timer(Math.max(0, ms), () => this.cut());
+  }
+
+  atMost(ms: number): void {
+    if (this.#deadline === undefined || this.#deadline > this.clock.now() + ms) this.within(ms);
   }
 
   extend(ms: number): void {
@@ -182,6 +188,7 @@ export class Gate<T> {
   #holdMs: number | undefined;
   /** Lets one held arrival go on, in order of arrival. */
   readonly #waiting = new Set<() => void>();
+  readonly #draining = new Set<Generation<T>>();
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -190,6 +197,11 @@ export class Gate<T> {
   /** The live target, or undefined. For looking, not for working: work takes a lease. */
   get live(): T | undefined {
     return this.#live?.target;
+  }
+
+  /** The targets before it that are still held, oldest first. */
+  get draining(): readonly Draining[] {
+    return [...this.#draining];
   }
 
   /** Leases held on the live target. */
@@ -235,6 +247,8 @@ export class Gate<T> {
     this.#live = next === undefined ? undefined : new Generation(next, this.#clock);
     this.open();
     if (old === undefined) return nothingDraining;
+    this.#draining.add(old);
+    old.idle.then(() => this.#draining.delete(old));
     old.retire();
     return old;
   }
@@ -283,6 +297,7 @@ const nothingDraining: Draining = {
   idle: Promise.resolve(),
   deadline: undefined,
   within() {},
+  atMost() {},
   extend() {},
   cut() {},
 };

@@ -106,7 +106,7 @@ export function hurry(context: Context, ms: number): void {
   const slots = [...fleet.standing.slots, ...fleet.releases.flatMap((release) => release.slots)];
   for (const slot of slots) slot.process.hurry(ms);
   for (const release of fleet.releases) {
-    for (const draining of release.drainings) draining.within(ms);
+    for (const draining of release.drainings) draining.atMost(ms);
     for (const pool of release.pools) pool.hurry(ms);
   }
 }

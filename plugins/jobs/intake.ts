@@ -41,9 +41,10 @@ export class JobsIntake implements Intake<Generation> {
   readonly #pipelines: Pipelines;
   /** Those that were built and not dropped. */
   readonly #generations = new Set<Generation>();
+  /** In force; undefined: no `jobs` section, or not started. */
   #jobs: JobsConfig | undefined;
-  /** What drain() waits for. */
-  #end: Draining | undefined;
+  /** As last configured: what a removed section leaves behind is still finished. */
+  #drainBudget = 0;
   #state: IntakeSnapshot["state"] = "closed";
 
   constructor(host: PluginHost) {
@@ -56,11 +57,6 @@ export class JobsIntake implements Intake<Generation> {
   /** What can be asked of the pipelines. */
   get engine(): JobsEngine {
     return this.#pipelines;
-  }
-
-  /** In force; undefined: no `jobs` section, or not started. */
-  get config(): JobsConfig | undefined {
-    return this.#jobs;
   }
 
   /** @throws Failure as rebind() */
@@ -83,6 +79,7 @@ export class JobsIntake implements Intake<Generation> {
   configure(next: Config): void {
     const jobs = this.#jobs = jobsOf(next);
     if (this.#state !== "draining") this.#state = jobs === undefined ? "closed" : "open";
+    this.#drainBudget = jobs?.drain_timeout ?? this.#drainBudget;
     this.#pipelines.configure(jobs);
     const settings = new Map(configuredPools(next).map((pool) => [pool.name, pool.settings]));
     for (const { target } of this.#generations) {
@@ -138,19 +135,20 @@ export class JobsIntake implements Intake<Generation> {
 
   async drain(ms: number): Promise<Drained> {
     this.#state = "draining";
-    const draining = this.#end = this.swap(undefined);
-    draining.within(ms);
-    await draining.idle;
-    return { cut: draining.wasCut };
+    this.swap(undefined);
+    const { draining } = this.gate;
+    for (const one of draining) one.atMost(ms);
+    await Promise.all(draining.map(({ idle }) => idle));
+    return { cut: draining.reduce((sum, { wasCut }) => sum + wasCut, 0) };
   }
 
   cut(): void {
-    const draining = this.gate.live === undefined ? this.#end : this.swap(undefined);
-    draining?.cut();
+    if (this.gate.live !== undefined) this.swap(undefined);
+    for (const one of this.gate.draining) one.cut();
   }
 
   drainBudget(): number {
-    return this.#jobs?.drain_timeout ?? 0;
+    return this.#drainBudget;
   }
 
   pools({ target }: Generation): readonly WorkerPool[] {

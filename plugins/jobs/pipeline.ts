@@ -214,7 +214,9 @@ export class Pipeline implements TakenFrom {
         const ms = "delay" in retry ? retry.delay : TAKE_AGAIN.max_delay;
         const { driver } = this.settings;
         emit("pipeline_down", { pipeline: this.name, driver, error: messageOf(error) });
-        await sleep(clock, ms, signal).catch(() => {});
+        await sleep(clock, ms, signal).catch((error) => {
+          if (!signal.aborted) throw error; // else nobody wants them any more
+        });
       }
     }
   }

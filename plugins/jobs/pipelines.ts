@@ -38,6 +38,8 @@ export class Pipelines implements JobsEngine, AsyncDisposable {
   /** Those that are on their way out. */
   readonly #closing = new Set<Promise<void>>();
   #jobs: JobsConfig | undefined;
+  /** As last configured: what a removed section leaves behind is still finished. */
+  #drainBudget: number = JOBS.drain_timeout;
   #live = false;
   #seq = 0;
 
@@ -140,10 +142,11 @@ export class Pipelines implements JobsEngine, AsyncDisposable {
   stat(): Promise<PipelineStat[]> {
     const numbers = async (info: PipelineInfo): Promise<PipelineStat> => {
       const asked = this.#all.get(info.name)!.driver.stat();
-      // Without its broker a driver does not know.
-      const stat = await within(this.#clock, STAT_LIMIT, asked).catch(() => ({
-        done: false as const,
-      }));
+      const stat = await within(this.#clock, STAT_LIMIT, asked).catch((error) => {
+        // Without its broker a driver does not know; anything else is a fault of ours.
+        if (!(error instanceof Failure)) this.#broken(error);
+        return { done: false as const };
+      });
       return { ...info, stat: stat.done ? stat.value : undefined };
     };
     return Promise.all(this.pipelines().map(numbers));
@@ -197,6 +200,7 @@ export class Pipelines implements JobsEngine, AsyncDisposable {
   configure(jobs: JobsConfig | undefined): void {
     const before = this.#jobs;
     this.#jobs = jobs;
+    this.#drainBudget = jobs?.drain_timeout ?? this.#drainBudget;
     for (const [name, pipeline] of this.#all) {
       const settings = pipeline.declared ? pipeline.settings : jobs?.pipelines[name];
       if (jobs === undefined || settings === undefined) {
@@ -282,17 +286,20 @@ export class Pipelines implements JobsEngine, AsyncDisposable {
   /** What workers have of it may be finished. */
   async #close(pipeline: Pipeline): Promise<void> {
     await pipeline.stand("stopped");
-    await pipeline.empty(this.#jobs?.drain_timeout ?? JOBS.drain_timeout);
+    await pipeline.empty(this.#drainBudget);
     await pipeline[Symbol.asyncDispose]();
   }
 
   async #later(work: Promise<void>): Promise<void> {
-    const done = work.catch((error) =>
-      this.#host.emit("internal_error", { where: "pipelines of jobs", error: messageOf(error) })
-    );
+    const done = work.catch((error) => this.#broken(error));
     this.#closing.add(done);
     await done;
     this.#closing.delete(done);
+  }
+
+  #broken(error: unknown): void {
+    const where = "pipelines of jobs";
+    this.#host.emit("internal_error", { where, error: messageOf(error) });
   }
 
   async #push(pipeline: Pipeline, jobs: readonly Job[], signal?: AbortSignal): Promise<void> {

@@ -208,3 +208,39 @@ Deno.test("gate: a holder is told once, also when it listens again after it was 
   assertEquals(told, 1);
   assertEquals(lease.onCut, undefined, "a lease given back keeps nothing of its holder alive");
 });
+
+Deno.test("gate: it knows the targets that are still held, until they are not", async () => {
+  const clock = new ManualClock();
+  const gate = new Gate<string>(clock);
+  const drainings = [];
+  const leases = [];
+  for (const target of ["a", "b", "c"]) {
+    drainings.push(gate.swap(target));
+    leases.push(gate.lease()!);
+  }
+  assertEquals(gate.draining, drainings.slice(1));
+  leases[0].release();
+  await turn();
+  assertEquals(gate.draining, drainings.slice(2));
+  leases[1].release();
+  leases[2].release();
+  gate.swap(undefined);
+  await turn();
+  assertEquals(gate.draining, []);
+});
+
+Deno.test("gate: atMost() never moves a bound to a later time", async () => {
+  const clock = new ManualClock();
+  const gate = new Gate<string>(clock);
+  gate.swap("a");
+  gate.lease();
+  const draining = gate.swap("b");
+  draining.atMost(10_000);
+  assertEquals(draining.deadline, clock.now() + 10_000);
+  draining.atMost(1_000);
+  draining.atMost(10_000);
+  await clock.advance(999);
+  assertEquals(draining.held, 1);
+  await clock.advance(1);
+  assertEquals([draining.held, draining.wasCut], [0, 1]);
+});

@@ -138,6 +138,20 @@ Deno.test("a hurry shortens what is being stopped, and what is stopped after it"
   assert(daemon.stage.intake.wasCut);
 });
 
+Deno.test("a hurry gives a drain no more time than it had", async () => {
+  using daemon = new Daemon(ALL);
+  const { stage } = daemon;
+  await daemon.deploy("v1");
+  stage.intake.gate.lease();
+  await daemon.deploy("v2");
+  const [draining] = stage.intake.gate.draining;
+  const { deadline } = draining;
+  hurry(daemon.context, 10_000_000);
+  assertEquals(draining.deadline, deadline);
+  hurry(daemon.context, 0);
+  await stage.clock.advance(0);
+});
+
 Deno.test("a hurry also ends a drain", async () => {
   using daemon = new Daemon(ALL);
   const { stage } = daemon;

@@ -111,6 +111,26 @@ Deno.test("a drain that is cut reaches a client that does not read, too", async 
   await until("the connection is ended", () => stage.intake.snapshot().connections === 0);
 });
 
+Deno.test("the end waits for requests of a retired release, and gives them no more than they had", async () => {
+  await using stage = await Stage.live();
+  using one = await stage.connect();
+  await one.request(...GET);
+  const first = await stage.pool.next();
+  using two = await stage.connect();
+  await two.request(...GET);
+  const second = await stage.pool.next();
+  const retired = stage.intake.swap(await stage.build(withHttp()));
+  let isOver = false;
+  const end = stage.intake.drain(60_000).finally(() => isOver = true);
+  first.reply(200, {}, "last");
+  assertEquals((await one.message()).body, "last");
+  assertEquals([isOver, retired.held], [false, 1]);
+  retired.within(0);
+  assertEquals((await two.message()).status, 503);
+  assert(second.cancelled);
+  await end;
+});
+
 Deno.test("a dropped generation is destroyed; survivors are named", async () => {
   await using stage = await Stage.live();
   const generation = await stage.build(withHttp());

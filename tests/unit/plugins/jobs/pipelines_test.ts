@@ -2,6 +2,7 @@
 
 import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { Failure } from "../../../../lib/core/failure.ts";
+import { MemoryDriver } from "../../../../plugins/jobs/memory.ts";
 import { DONE, jobsOf, newJob, pool, say, Stage } from "./kit.ts";
 
 function names(stage: Stage): string[] {
@@ -174,4 +175,20 @@ Deno.test("another number of pollers is in force at once", async () => {
   await stage.reload(jobsOf({ mail: {} }, { num_pollers: 3, pool }));
   assertEquals(stage.pool.calls.length, 3);
   for (const call of stage.pool.calls) say(call, DONE);
+});
+
+Deno.test("numbers that a broker does not give are left out; a fault of a driver is told", async () => {
+  await using stage = await Stage.live();
+  const { stat } = MemoryDriver.prototype;
+  try {
+    for (const [error, faults] of [[new Failure("no broker"), 0], [new TypeError("oops"), 1]]) {
+      MemoryDriver.prototype.stat = () => Promise.reject(error);
+      const [mail] = await stage.intake.engine.stat();
+      assertEquals([mail.name, mail.stat], ["mail", undefined]);
+      assertEquals(stage.events("internal_error").length, faults);
+    }
+  } finally {
+    MemoryDriver.prototype.stat = stat;
+  }
+  stage.told.length = 0;
 });

@@ -122,6 +122,29 @@ Deno.test("the end: connections get the budget, then CLOSE; cut() ends them with
   await assertRejects(() => stage.connect());
 });
 
+Deno.test("the end waits for connections of a retired release, and gives them no more than they had", async () => {
+  const clock = new ManualClock();
+  await using stage = await Stage.live({}, { clock });
+  using one = await stage.open();
+  using two = await stage.open();
+  const old = stage.pool;
+  stage.intake.swap(await stage.build(withTcp(tcpOf({ main: {} })))).within(10_000);
+  let isOver = false;
+  const end = stage.intake.drain(60_000).finally(() => isOver = true);
+  await one.send("last\r\n");
+  (await stage.expect("DATA", "last\r\n", old)).raw("WRITECLOSE", "bye");
+  (await stage.expect("CLOSE", "", old)).raw("CLOSE");
+  assertEquals(await one.rest(), "bye");
+  one.close();
+  await until("one is over", () => stage.connections === 1);
+  await clock.advance(9_999);
+  assertEquals([isOver, stage.connections], [false, 1]);
+  await clock.advance(1);
+  (await stage.expect("CLOSE", "", old)).raw("CLOSE");
+  await two.ended();
+  await end;
+});
+
 Deno.test("an address in use names who has it, and the key", async () => {
   using other = Deno.listen({ hostname: HOST, port: 0 });
   const { port } = other.addr as Deno.NetAddr;
