@@ -1,23 +1,24 @@
-/** docs/cli.md and docs/control-api.md say what the tables of the program say. */
+/** Pages of commands and docs/control-api.md say what the tables of the program say. */
 
 import { assert, assertEquals } from "@std/assert";
-import type { Command } from "../../../lib/cli/command.ts";
-import { argumentRow, EXIT_MEANINGS, exitsOf, optionRow, usageOf } from "../../../lib/cli/help.ts";
+import { EXIT_MEANINGS, exitsOf, usageOf } from "../../../lib/cli/help.ts";
 import { GLOBAL_OPTIONS } from "../../../lib/cli/options.ts";
 import { COMMANDS } from "../../../lib/cli/table.ts";
 import { ROUTES } from "../../../lib/control/routes.ts";
+import { marks } from "../../../scripts/lib/markdown.ts";
 
 function read(name: string): string {
   return Deno.readTextFileSync(new URL(`../../../docs/${name}`, import.meta.url));
 }
 
-/** Sections by heading of the second level. */
-function sections(text: string): Map<string, string> {
-  const parts = text.split(/^## /m).slice(1);
-  return new Map(parts.map((part) => {
-    const [heading, ...rest] = part.split("\n");
-    return [heading.trim(), rest.join("\n")];
-  }));
+/** A page without what is generated and without its heading: what a person wrote. */
+function prose(text: string): string {
+  let left = text.replace(/^# .*$/m, "");
+  for (const name of ["usage", "reference"]) {
+    const { begin, end } = marks(name);
+    left = left.slice(0, left.indexOf(begin)) + left.slice(left.indexOf(end) + end.length);
+  }
+  return left.trim();
 }
 
 /** A table as `deno fmt` leaves it, whatever the widths: compared cell by cell. */
@@ -26,44 +27,45 @@ function cells(text: string): string[][] {
     .map((line) => line.split(/(?<!\\)\|/).slice(1, -1).map((cell) => cell.trim()));
 }
 
-function factsOf(command: Command): string[][] {
-  const named = (name: string, about: string) => [`\`${name.trim()}\``, about];
-  return [
-    ...(command.arguments ?? []).map(argumentRow).map(([name, about]) => named(name, about)),
-    ...command.options.map(optionRow).map(([name, about]) => named(name, about)),
-    ...exitsOf(command),
-  ];
-}
-
-Deno.test("docs/cli.md has a section for each command, in order, and no other", () => {
-  const headings = [...sections(read("cli.md")).keys()];
-  const around = ["Options of every command", "Exit codes"];
-  assertEquals(headings, [...around, ...COMMANDS.map((command) => command.name)]);
+Deno.test("docs/commands has a page for each command, and no other", () => {
+  const pages = [...Deno.readDirSync(new URL("../../../docs/commands", import.meta.url))];
+  const names = COMMANDS.map(({ name }) => `${name}.md`);
+  assertEquals(pages.map(({ name }) => name).sort(), names.sort());
 });
 
-Deno.test("docs/cli.md: options of every command and exit codes", () => {
-  const all = sections(read("cli.md"));
-  const options = GLOBAL_OPTIONS.map(optionRow).map((
-    [name, about],
-  ) => [`\`${name.trim()}\``, about]);
-  assertEquals(cells(all.get("Options of every command")!).slice(1), options);
-  assertEquals(cells(all.get("Exit codes")!).slice(1), Object.entries(EXIT_MEANINGS));
+Deno.test("docs/cli.md names every command, option of all and exit code", () => {
+  const text = read("cli.md");
+  for (const { name, about } of COMMANDS) {
+    assert(text.includes(`[\`${name}\`](commands/${name}.md)`) && text.includes(about), name);
+  }
+  for (const { name, about } of GLOBAL_OPTIONS) {
+    assert(text.includes(`--${name}`) && text.includes(about), name);
+  }
+  for (const meaning of Object.values(EXIT_MEANINGS)) assert(text.includes(meaning), meaning);
 });
 
 for (const command of COMMANDS) {
-  Deno.test(`docs/cli.md: ${command.name}`, () => {
-    const text = sections(read("cli.md")).get(command.name) ?? "";
+  Deno.test(`docs/commands/${command.name}.md has all of its command, and says more`, () => {
+    const text = read(`commands/${command.name}.md`);
     assert(text.includes(`supervisor ${usageOf(command)}\n`), `usage: ${usageOf(command)}`);
-    const headings = ["Argument", "Option", "Exit"];
-    const found = cells(text).filter(([first]) => !headings.includes(first));
-    assertEquals(found, factsOf(command));
-    for (const example of command.examples) assert(text.includes(example), example);
+    for (const { name, about } of command.options) {
+      assert(text.includes(`--${name}`) && text.includes(about), name);
+    }
+    for (const { name, about } of command.arguments ?? []) {
+      assert(text.includes(`\`${name}\``) && text.includes(about), name);
+    }
+    for (const row of exitsOf(command)) {
+      assert(cells(text).some((cells) => `${cells}` === `${row}`), `${row}`);
+    }
+    for (const example of command.examples) assert(text.includes(`\n${example}\n`), example);
+    assert(prose(text).length > 50, "nobody has written anything about it");
   });
 }
 
 Deno.test("docs/control-api.md lists every route with its fields", () => {
   const text = read("control-api.md");
-  const rows = cells(sections(text).get("Routes")!).slice(1);
+  const routes = text.split(/^## /m).find((part) => part.startsWith("Routes\n")) ?? "";
+  const rows = cells(routes).slice(1);
   const expected = ROUTES.map(({ method, path, fields }) => {
     const names = Object.entries(fields).map(([name, { required }]) =>
       required ? `**\`${name}\`**` : `\`${name}\``

@@ -30,9 +30,15 @@ for (const block of shown) {
   });
 }
 
-Deno.test("README and configuration.md show a configuration", () => {
+/** Pages that must show at least one: those of sections, and those one begins with. */
+const SHOWING = PAGES.map(({ name }) => name).filter((name) =>
+  ["README.md", "docs/configuration.md"].includes(name) || name.startsWith("docs/configuration/")
+);
+
+Deno.test("README, configuration.md and the page of each section show a configuration", () => {
   const pages = shown.filter((block) => wholeOf(block) !== undefined).map(({ page }) => page);
-  for (const page of ["README.md", "docs/configuration.md"]) assert(pages.includes(page), page);
+  assert(SHOWING.length > 10);
+  assertEquals(SHOWING.filter((page) => !pages.includes(page)), []);
 });
 
 /** Configuration files of the examples, by path from the top. */

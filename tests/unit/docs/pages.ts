@@ -6,6 +6,7 @@
  */
 
 import { join, relative } from "@std/path";
+import { filesBelow } from "../../../scripts/lib/project.ts";
 
 /** Top of the repository. */
 export const ROOT = new URL("../../../", import.meta.url).pathname;
@@ -26,14 +27,12 @@ export interface Block {
   text: string;
 }
 
-/** All pages: those at the top and everything in docs. */
-export const PAGES: readonly Page[] = [...markdownIn(ROOT), ...markdownIn(join(ROOT, "docs"))];
-
-function markdownIn(directory: string): Page[] {
-  return [...Deno.readDirSync(directory)].filter(({ name }) => name.endsWith(".md"))
-    .map(({ name }) => join(directory, name)).sort()
-    .map((path) => ({ name: relative(ROOT, path), text: Deno.readTextFileSync(path) }));
-}
+/** All pages: those at the top and everything below docs. */
+export const PAGES: readonly Page[] = [
+  ...[...Deno.readDirSync(ROOT)].map(({ name }) => join(ROOT, name)).sort(),
+  ...filesBelow(join(ROOT, "docs")),
+].filter((path) => path.endsWith(".md"))
+  .map((path) => ({ name: relative(ROOT, path), text: Deno.readTextFileSync(path) }));
 
 /** The fenced blocks of a page. */
 export function blocksOf({ name, text }: Page): Block[] {
