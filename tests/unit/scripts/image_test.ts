@@ -1,8 +1,8 @@
 /** The runtime image: measured by its own header, refused when it is another. */
 
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { elfLength } from "../../../scripts/lib/elf.ts";
-import { cutImage, DownloadMemory } from "../../../scripts/lib/image.ts";
+import { elfLength, elfMachine } from "../../../scripts/lib/elf.ts";
+import { cutImage, DownloadMemory, NPM_IMAGES } from "../../../scripts/lib/image.ts";
 import { Scratch } from "../../kit/scratch.ts";
 
 /** Header of an ELF image whose section table has `entries` of 64 bytes at `offset`. */
@@ -26,6 +26,17 @@ Deno.test("the length of an image is where its section table ends", () => {
   assert(length > 1_000_000 && length <= self.statSync().size);
 });
 
+Deno.test("the machine of an image is known by its header", () => {
+  const arm = header(64, 1);
+  arm[0x12] = 183;
+  assertEquals(elfMachine(arm), "aarch64");
+  arm[0x12] = 62;
+  assertEquals(elfMachine(arm), "x86_64");
+  arm[0x12] = 8;
+  assertEquals(elfMachine(arm), "machine 8");
+  assertThrows(() => elfMachine(new Uint8Array(64)), Error, "not an ELF file");
+});
+
 Deno.test("what is no 64-bit little-endian ELF image with sections is refused", () => {
   assertThrows(() => elfLength(new Uint8Array(64)), Error, "not an ELF file");
   assertThrows(() => elfLength(header(64, 1).subarray(0, 63)), Error, "not an ELF file");
@@ -37,11 +48,15 @@ Deno.test("what is no 64-bit little-endian ELF image with sections is refused", 
 
 Deno.test("an image that is not the pinned one is refused, and both sums are said", async () => {
   const error = await assertRejects(
-    () => cutImage(header(64, 1, 200), "thing@1"),
+    () => cutImage(header(64, 1, 200), NPM_IMAGES[0]),
     Error,
     "refused",
   );
-  assert(error.message.includes("thing@1 does not hold the expected runtime image: 128 bytes"));
+  assert(
+    error.message.includes(
+      "@stdy/cli-linux-x64@0.22.2 does not hold the expected runtime image: 128 bytes",
+    ),
+  );
   assert(error.message.includes("97076048 bytes"));
 });
 
