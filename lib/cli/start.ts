@@ -24,7 +24,10 @@ import type { Call } from "./command.ts";
 import { ourselves } from "./ourselves.ts";
 import { homeOf } from "./place.ts";
 
-/** Says to the new process that its parent waits for its first line. */
+/**
+ * Says to the new process that its parent waits for its first line; the value is the file that its
+ * standard error leads to, absolute.
+ */
 export const DETACHED = "SUPERVISOR_DETACHED";
 
 /** How long --ensure waits for a daemon that another has just started, milliseconds. */
@@ -116,12 +119,13 @@ async function launch(call: Call, options: StartOptions): Promise<Started> {
   const argv = [
     ...ourselves(),
     "serve",
-    ...["--config", resolve(request.file), "--log-file", log_file],
+    ...["--config", resolve(request.file)],
+    ...(options.log_file === undefined ? [] : ["--log-file", log_file]),
     ...request.overrides.flatMap((override) => ["--override", override]),
     ...(request.dotenv === undefined ? [] : ["--dotenv", request.dotenv]),
     ...options.args,
   ];
-  const child = detach(argv, { [DETACHED]: "1" }, log_file);
+  const child = detach(argv, { [DETACHED]: log_file }, log_file);
   const stop = call.interrupt();
   const end = () => void child.signal("SIGTERM");
   stop.addEventListener("abort", end);
@@ -131,7 +135,7 @@ async function launch(call: Call, options: StartOptions): Promise<Started> {
   if (said === undefined) throw await silentEnd(call, child, log_file, logged);
   if (said.ready === true) {
     await child.letGo();
-    return { ...said as unknown as Ready, already_running: false, log_file };
+    return { log_file, ...said as unknown as Ready, already_running: false };
   }
   await within(call.clock, END_TIME, child.ended);
   await child.letGo();

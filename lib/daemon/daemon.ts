@@ -54,7 +54,7 @@ import { RpcDoor } from "./rpc_door.ts";
 import { Services } from "./services.ts";
 import { countEvents } from "../telemetry/event_counter.ts";
 import { Prometheus } from "../telemetry/prometheus.ts";
-import { logSettings } from "../config/roadrunner/logs.ts";
+import { logSettings } from "../config/roadrunner/log_settings.ts";
 import { statusAddress } from "../control/status_address.ts";
 import { statusHost } from "./health.ts";
 import { MetricsAddress } from "../control/metrics_address.ts";
@@ -112,7 +112,7 @@ export async function runDaemon(options: ServeOptions): Promise<ExitCode> {
     teardown.add("signals", () => unlisten());
     Deno.chdir("/");
 
-    const log = Log.open({ clock, ...logSettings(config, options.log_file) });
+    const log = Log.open({ clock, ...logSettings(config, options) });
     teardown.add("log", () => log[Symbol.asyncDispose](), STEP_LIMIT);
     const journal = new Journal(clock, log);
     const prometheus = new Prometheus();
@@ -165,6 +165,7 @@ export async function runDaemon(options: ServeOptions): Promise<ExitCode> {
       paths,
       fleet,
       proxy,
+      queues: plugged.queues,
       addresses: () => [...fleet.intakes, rpc, status, metrics, logFollower(log, options), told],
       manager,
       turn: new Turn(clock, () => manager.live(fleet.active?.release_id ?? null)),
@@ -238,7 +239,7 @@ export async function runDaemon(options: ServeOptions): Promise<ExitCode> {
         emit,
         clock,
       });
-      if (ending === undefined) becomeReady(context, options);
+      if (ending === undefined) becomeReady(context, options, log.file);
     }
     await ended.promise;
     await ending;
@@ -262,18 +263,22 @@ export async function runDaemon(options: ServeOptions): Promise<ExitCode> {
 }
 
 /** The log, as one that follows the configuration. */
-function logFollower(log: Log, { log_file }: ServeOptions): Addressed {
-  return { rebind: (next) => log.rebind(logSettings(next, log_file)), configure() {} };
+function logFollower(log: Log, options: ServeOptions): Addressed {
+  return { rebind: (next) => log.rebind(logSettings(next, options)), configure() {} };
 }
 
 /** The control socket is open, and with it everything else. */
-function becomeReady(context: Context, { onReady }: ServeOptions): void {
+function becomeReady(
+  context: Context,
+  { onReady }: ServeOptions,
+  log_file: string | undefined,
+): void {
   const { clock, emit, manager, started } = context;
   context.state = "running";
   const ready = readiness(context);
   manager.ready(ready.active_release_id);
   emit("daemon_ready", { started_in_ms: Math.round(clock.now() - started.now) });
-  onReady(ready);
+  onReady(log_file === undefined ? ready : { ...ready, log_file });
 }
 
 /** The one end of a daemon. @throws Failure naming what could not be ended */

@@ -13,14 +13,14 @@ export interface ServeOptions {
   overrides: string[];
   /** Absolute path of the `--dotenv` file. */
   dotenv?: string;
-  /** Absolute path of the daemon log; undefined: stderr. */
+  /** Absolute path of the daemon log; undefined: what the configuration says. */
   log_file?: string;
+  /** Where standard error and output lead when nobody is at them (`serve --detach`), absolute. */
+  stderr_file?: string;
   /** Absolute path of the pid file; undefined: the place of lib/daemon/paths.ts. */
   pid_file?: string;
   /** Release to bring up instead of the remembered one; `path` is absolute. */
   release?: { path: string; id?: string; revision?: string };
-  /** Started by `serve --detach`: in a session of its own, nobody at the terminal. */
-  detached: boolean;
   /** Called once everything serves and the control socket is open. Must not be awaited. */
   onReady(ready: Ready): void;
 }
@@ -34,4 +34,6 @@ export interface Ready {
   /** Where it takes work in: `127.0.0.1:8182`. */
   addresses: string[];
   active_release_id: string | null;
+  /** The first file its log goes to. */
+  log_file?: string;
 }

@@ -44,6 +44,11 @@ export function renderReadable(colour: boolean): Render {
   };
 }
 
+/** The same with CR LF at the end. */
+export function withCrLf(render: Render): Render {
+  return (record) => `${render(record).slice(0, -1)}\r\n`;
+}
+
 function factText(value: unknown): string {
   if (typeof value === "string" && PLAIN.test(value)) return value;
   const text = JSON.stringify(value) ?? "";

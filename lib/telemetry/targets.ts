@@ -1,5 +1,5 @@
 /**
- * The two places the daemon's log can go: standard error, or a rotating file.
+ * The two kinds of places the daemon's log can go: standard error or output, or a rotating file.
  *
  * Invariant: a write either takes all lines or throws; the file target never throws anything that is
  * not about the file it names.
@@ -8,20 +8,20 @@
 import type { OutletTarget } from "./outlet.ts";
 import type { RotatingFile } from "./rotating_file.ts";
 
-/** The part of Deno.stderr that is needed. */
-export interface StandardError {
+/** The part of Deno.stderr or Deno.stdout that is needed. */
+export interface StandardStream {
   write(bytes: Uint8Array): Promise<number>;
   writeSync(bytes: Uint8Array): number;
 }
 
-/** Lines to standard error. */
-export function stderrTarget(stderr: StandardError): OutletTarget {
+/** Lines to a standard stream. */
+export function streamTarget(stream: StandardStream): OutletTarget {
   return {
     async write(lines) {
-      for (let done = 0; done < lines.length;) done += await stderr.write(lines.subarray(done));
+      for (let done = 0; done < lines.length;) done += await stream.write(lines.subarray(done));
     },
     writeSync(lines) {
-      for (let done = 0; done < lines.length;) done += stderr.writeSync(lines.subarray(done));
+      for (let done = 0; done < lines.length;) done += stream.writeSync(lines.subarray(done));
     },
     reopen: () => undefined,
     close() {},

@@ -88,7 +88,8 @@ async function serveDetached(call: Call): Promise<ExitCode> {
 async function serveHere(call: Call): Promise<ExitCode> {
   const { out, env } = call;
   const { request } = homeOf(await call.place());
-  const detached = env[DETACHED] === "1";
+  const stderr_file = env[DETACHED] || undefined;
+  const detached = stderr_file !== undefined;
   let ready = false;
   const onReady = (said: Ready) => {
     ready = true;
@@ -102,8 +103,8 @@ async function serveHere(call: Call): Promise<ExitCode> {
     const pid_file = pathOf(call, "pid-file");
     const release = await releaseOf(call);
     const options: ServeOptions = {
-      ...{ file, overrides, dotenv, log_file, pid_file, release },
-      ...{ detached, onReady },
+      ...{ file, overrides, dotenv, log_file, stderr_file, pid_file, release },
+      onReady,
     };
     return await runDaemon(options);
   } catch (error) {

@@ -140,7 +140,8 @@ function daemonOf(dir: string): Promise<number> {
       try {
         const environ = Deno.readTextFileSync(`/proc/${name}/environ`).split("\0");
         if (!environ.includes(`${MARK}=${dir}`)) continue;
-        if (!environ.includes("SUPERVISOR_DETACHED=1") || stat(Number(name))[3] !== name) continue;
+        if (!environ.some((one) => one.startsWith("SUPERVISOR_DETACHED=/"))) continue;
+        if (stat(Number(name))[3] !== name) continue;
         if (Deno.readTextFileSync(`${dir}/state/log/daemon.log`).includes("daemon_started")) {
           return Number(name);
         }

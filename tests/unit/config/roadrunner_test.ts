@@ -1,10 +1,11 @@
 /** RoadRunner's sections: units, both forms, what is filled in, services as processes, comparison. */
 
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { compare } from "../../../lib/config/mod.ts";
 import type { Config } from "../../../lib/config/config.ts";
 import {
   httpOf,
+  type LogPlace,
   logSettings,
   logsOf,
   metricsOf,
@@ -22,6 +23,9 @@ async function configOf(text: string, env: Record<string, string> = {}): Promise
   assert(result.config !== undefined, messages(result).join("; "));
   return result.config;
 }
+
+/** A path without the directory of the configuration. */
+const inDir = ({ dir }: Config) => (path: string) => path.replace(dir, "DIR");
 
 async function poolOf(pool: string) {
   const text = `${BASE}http: { address: 127.0.0.1:80, pool: { ${pool} } }`;
@@ -158,8 +162,10 @@ logs: { mode: production, file_logger_options: { log_output: app.log, max_size: 
     mode: "production",
     level: "info",
     encoding: "json",
+    line_ending: "\n",
     output: [`${config.dir}/app.log`],
     rotation: { bytes: 10 * 1024 * 1024, files: 3 },
+    channels: {},
   });
 });
 
@@ -175,31 +181,97 @@ Deno.test("logs: what modes and RoadRunner's levels mean", async () => {
   assertEquals(await logs("level: panic"), ["error", "console"]);
 });
 
-Deno.test("logs: the file of the command line wins, then a path, then standard error", async () => {
-  const settings = async (text: string, file?: string) => {
+Deno.test("logs: the file of the command line wins, then places, then where streams lead", async () => {
+  const settings = async (text: string, place: LogPlace = {}) => {
     const config = await configOf(`${BASE}${text}`);
-    const { limits, ...rest } = logSettings(config, file);
-    return { ...rest, file: rest.file?.replace(config.dir, "DIR"), limits };
+    const { limits, level, places, readable, crlf } = logSettings(config, place);
+    return { limits, level, places: places?.map(inDir(config)), readable, crlf };
   };
   const limits = { bytes: 20_000_000, files: 10 };
-  assertEquals(await settings(""), { level: "info", file: undefined, limits });
-  const json = { level: "info" as const, readable: false, limits };
-  assertEquals(await settings("logs: { mode: production, output: app.log }"), {
-    ...json,
-    file: "DIR/app.log",
-  });
-  assertEquals(await settings("logs: { mode: production, output: app.log }", "/x.log"), {
-    ...json,
-    file: "/x.log",
-  });
-  assertEquals((await settings("logs: { output: [stdout, stderr] }")).file, undefined);
-  const file = "logs: { file_logger_options: { log_output: /l, max_size: 1, max_backups: 0 } }";
+  const unsaid = { level: "info" as const, limits, readable: undefined, crlf: undefined };
+  assertEquals(await settings(""), { ...unsaid, places: ["stderr"] });
+  assertEquals(await settings("", { stderr_file: "/d.log" }), { ...unsaid, places: ["/d.log"] });
+  const json = { level: "info" as const, readable: false, limits, crlf: false };
+  const app = "logs: { mode: production, output: app.log }";
+  assertEquals(await settings(app), { ...json, places: ["DIR/app.log"] });
+  const detached = { stderr_file: "/d.log" };
+  assertEquals(await settings(app, detached), { ...json, places: ["DIR/app.log"] });
+  const given = { log_file: "/x.log", stderr_file: "/x.log" };
+  assertEquals(await settings(app, given), { ...json, places: ["/x.log"] });
+  const several = "logs: { output: [stdout, a.log, stderr] }";
+  assertEquals((await settings(several)).places, ["stdout", "DIR/a.log", "stderr"]);
+  assertEquals((await settings(several, detached)).places, ["/d.log", "DIR/a.log", "/d.log"]);
+  const file = 'logs: { line_ending: "\\r\\n", file_logger_options: ' +
+    "{ log_output: /l, max_size: 1, max_backups: 0 } }";
   assertEquals(await settings(file), {
     level: "debug",
     readable: true,
-    file: "/l",
+    places: ["/l"],
     limits: { bytes: 1024 * 1024, files: 1 },
+    crlf: true,
   });
+});
+
+Deno.test("logs: a channel has what the section says, but for what it says itself", async () => {
+  const channels = async (text: string, place: LogPlace = {}) => {
+    const config = await configOf(`${BASE}${text}`);
+    const all = [...logSettings(config, place).channels ?? []];
+    return Object.fromEntries(all.map(([name, { level, places, readable, limits }]) => [
+      name,
+      [level, readable ? "console" : "json", places?.map(inDir(config)), limits?.files],
+    ]));
+  };
+  const text = `
+logs:
+  mode: production
+  output: app.log
+  file_logger_options: { max_backups: 1 }
+  channels:
+    server: {}
+    http: { output: [access.log, stderr], file_logger_options: { max_backups: 4 } }
+    jobs: { mode: development }
+    tcp: { level: warn, encoding: console }
+    rpc: { mode: "off" }
+`;
+  assertEquals(await channels(text), {
+    server: ["info", "json", ["DIR/app.log"], 2],
+    http: ["info", "json", ["DIR/access.log", "stderr"], 5],
+    jobs: ["debug", "console", ["DIR/app.log"], 2],
+    tcp: ["warn", "console", ["DIR/app.log"], 2],
+    rpc: ["error", "json", ["DIR/app.log"], 2],
+  });
+  const given = await channels(text, { log_file: "/x.log" });
+  assertEquals([given.server[2], given.http[2]], [["/x.log"], ["DIR/access.log", "/x.log"]]);
+  assertEquals(await channels("logs: { mode: 'off', channels: { http: { level: info } } }"), {
+    http: ["info", "json", ["stderr"], 10],
+  });
+});
+
+Deno.test("logs: what cannot be honoured is named", async () => {
+  const told = async (text: string) => {
+    const { problems } = await readFiles(`${BASE}logs: ${text}`, {}, sections());
+    return problems.map(({ severity, message, fix }) => `${severity}: ${message} – ${fix}`);
+  };
+  assertEquals(await told("{ channels: { htpp: {} } }"), [
+    'warning: logs.channels.htpp has no effect: no event is of that channel – did you mean "http"?',
+  ]);
+  assertEquals(await told("{ channels: { http: { err_output: stderr } } }"), [
+    "warning: logs.channels.http.err_output has no effect: what the log itself cannot do is told in " +
+    "the log (log_lost) – remove it to silence this",
+  ]);
+  const [compress] = await told(
+    "{ channels: { http: { file_logger_options: { compress: true } } } }",
+  );
+  assertMatch(
+    compress,
+    /^warning: logs\.channels\.http\.file_logger_options\.compress has no effect/,
+  );
+  const [twice] = await told(
+    "{ output: /a, channels: { http: { file_logger_options: { max_backups: 1 } } } }",
+  );
+  assertMatch(twice, /^warning: logs.channels.http.file_logger_options has no effect for "\/a"/);
+  const [ending] = await told('{ line_ending: "x" }');
+  assertMatch(ending, /^error: logs.line_ending must be "\\n" or "\\r\\n", got "x"/);
 });
 
 Deno.test("service: becomes companions that stop by SIGINT and start again without growing waits", async () => {

@@ -37,7 +37,7 @@ Deno.test("JSON lines to a file that is for the owner only", async () => {
   using where = directory();
   const file = `${where.path}/daemon.log`;
   {
-    await using log = open({ file });
+    await using log = open({ places: [file] });
     log.write(record("info", "daemon_ready", { started_in_ms: 5 }));
     log.write(record("debug", "process_starting", { process: "web" }));
   }
@@ -65,9 +65,9 @@ Deno.test("the level can be changed while it runs", async () => {
   {
     await using log = open({ stderr, readable: false });
     log.write(record("debug", "process_starting"));
-    log.level = "debug";
+    log.rebind({ level: "debug", readable: false }).commit();
     log.write(record("debug", "process_stopping"));
-    log.level = "error";
+    log.rebind({ level: "error", readable: false }).commit();
     log.write(record("warn", "config_warning"));
     log.write(record("error", "config_rejected"));
   }
@@ -79,7 +79,7 @@ Deno.test("the file turns over", async () => {
   using where = directory();
   const file = `${where.path}/daemon.log`;
   {
-    await using log = open({ file, limits: { bytes: 500, files: 3 } });
+    await using log = open({ places: [file], limits: { bytes: 500, files: 3 } });
     for (let i = 0; i < 20; i++) {
       log.write(record("info", "daemon_stopped", { exit: i }));
       await log.flush();
@@ -94,7 +94,7 @@ Deno.test("reopen: everything before in the old file, everything after in the ne
   using where = directory();
   const file = `${where.path}/daemon.log`;
   {
-    await using log = open({ file });
+    await using log = open({ places: [file] });
     log.write(record("info", "daemon_stopped", { exit: 1 }));
     await log.flush();
     Deno.renameSync(file, `${file}.moved`);
@@ -145,7 +145,7 @@ Deno.test("last words are written at once", async () => {
 
 Deno.test("a file that cannot be opened ends the start with its name", () => {
   using where = directory();
-  const failure = assertThrows(() => open({ file: where.path }), Failure);
+  const failure = assertThrows(() => open({ places: [where.path] }), Failure);
   assertStringIncludes(failure.message, `cannot open log file "${where.path}"`);
 });
 
@@ -168,17 +168,17 @@ Deno.test("other settings: opened before, in use from commit on, nothing lost be
   const events = (file: string) =>
     Deno.readTextFileSync(file).split("\n").filter((line) => line !== "");
   {
-    await using log = open({ file: first });
+    await using log = open({ places: [first] });
     log.write(record("info", "daemon_ready"));
     await log.flush();
-    const next = log.rebind({ level: "debug", file: second, readable: true });
+    const next = log.rebind({ level: "debug", places: [second], readable: true });
     log.write(record("debug", "process_starting"));
     next.commit();
-    assertEquals([log.file, log.level], [second, "debug"]);
+    assertEquals(log.file, second);
     log.write(record("debug", "process_stopping"));
     await log.flush();
-    log.rebind({ level: "info", file: first }).undo();
-    log.rebind({ level: "info", file: second }).commit();
+    log.rebind({ level: "info", places: [first] }).undo();
+    log.rebind({ level: "info", places: [second] }).commit();
     log.write(record("info", "daemon_stopping"));
     assertEquals(await log.reopen(), [{ file: second }]);
   }
@@ -193,9 +193,9 @@ Deno.test("a file that cannot be opened leaves the log as it is", async () => {
   using where = directory();
   const file = `${where.path}/a.log`;
   {
-    await using log = open({ file });
+    await using log = open({ places: [file] });
     const bad = `${file}/below.log`;
-    assertThrows(() => log.rebind({ level: "info", file: bad }), Failure, "below.log");
+    assertThrows(() => log.rebind({ level: "info", places: [bad] }), Failure, "below.log");
     log.write(record("info", "daemon_ready"));
   }
   assertStringIncludes(Deno.readTextFileSync(file), "daemon_ready");
