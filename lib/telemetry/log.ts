@@ -213,9 +213,14 @@ function wantedOf(settings: LogSettings): Wanted {
 }
 
 function renderOf(place: string, { readable, crlf }: RouteSettings, colour?: boolean): Render {
-  const terminal = isStream(place) && Deno[place].isTerminal();
+  const terminal = isTerminal(place);
   const render = readable ?? terminal
     ? renderReadable(colour ?? (terminal && !Deno.env.get("NO_COLOR")))
     : renderJson;
   return crlf ? withCrLf(render) : render;
+}
+
+function isTerminal(place: string): boolean {
+  if (!isStream(place)) return false;
+  return place === "stderr" ? Deno.stderr.isTerminal() : Deno.stdout.isTerminal();
 }
