@@ -16,6 +16,7 @@ import type { Intake, ReleaseContext } from "../lib/release/intake.ts";
 import type { PoolOrder } from "../lib/release/pools.ts";
 import type { Emit } from "../lib/telemetry/events.ts";
 import type { Metrics } from "../lib/telemetry/metrics.ts";
+import type { JobsEngine } from "./jobs/engine.ts";
 
 export type { PoolOrder } from "../lib/release/pools.ts";
 
@@ -57,6 +58,9 @@ export interface Plugin {
   /** Its methods for PHP clients. */
   // deno-lint-ignore no-explicit-any -- as create
   rpc?(intake: Intake<any>): RpcTable;
+  /** Its pipelines, for operators: of the plugin that has such. */
+  // deno-lint-ignore no-explicit-any -- as create
+  queues?(intake: Intake<any>): JobsEngine;
   /**
    * What `doctor` asks of it, when its section is there. Addresses of the configuration are looked at
    * for all plugins in one check and are not among them.

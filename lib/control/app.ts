@@ -22,7 +22,7 @@ export interface ControlLimits {
   requests: number;
   /** Followers of events and logs at once. */
   followers: number;
-  /** Bytes of a request body. */
+  /** Bytes of a request body, for routes that do not say another. */
   body: number;
   /** From the head of a request to the end of its body. */
   bodyTime: number;
@@ -81,7 +81,12 @@ export function createApp(options: AppOptions): App {
       if (visit.closing.aborted) throw closingRefused();
       const input = route.method === "GET"
         ? readQuery<Record<string, unknown>>(new URL(request.url), route.fields)
-        : await readBody<Record<string, unknown>>(request, route.fields, limits, options.clock);
+        : await readBody<Record<string, unknown>>(
+          request,
+          route.fields,
+          { body: route.body ?? limits.body, bodyTime: limits.bodyTime },
+          options.clock,
+        );
       const leave = enter(bound, limits, route, input.follow === true);
       const done = visit.done;
       visit.done = () => {

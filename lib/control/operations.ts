@@ -8,6 +8,7 @@
 
 import type { Change } from "../config/config.ts";
 import type { LogRecord } from "../process/log_record.ts";
+import type { JobsOperations } from "./jobs.ts";
 import type { OutputLine, ProcessSnapshot } from "../process/types.ts";
 import type { EventRecord } from "../telemetry/events.ts";
 import type { PoolSnapshot, WorkerSnapshot } from "../pool/types.ts";
@@ -241,4 +242,6 @@ export interface Operations {
   explain(query: ExplainQuery): Promise<Explanation>;
   events(query: EventsQuery, signal: AbortSignal): AsyncIterable<EventRecord>;
   logs(query: LogsQuery, signal: AbortSignal): AsyncIterable<LogRecord>;
+  /** The pipelines of jobs. */
+  readonly jobs: JobsOperations;
 }

@@ -10,8 +10,11 @@ import { type Clock, within } from "../core/clock.ts";
 import { nearest } from "../core/suggest.ts";
 import { Refusal } from "./answer.ts";
 
-/** What a field may hold. `count`: a whole number from 0 up. */
-export type FieldKind = "text" | "path" | "flag" | "count";
+/**
+ * What a field may hold. `count`: a whole number from 0 up. `data`: a text, perhaps empty. `base64`: the
+ * same for bytes. `headers`: lists of texts by name.
+ */
+export type FieldKind = "text" | "path" | "flag" | "count" | "data" | "base64" | "headers";
 
 /** One field of a body or a query. */
 export interface Field {
@@ -134,6 +137,12 @@ function mismatch(given: unknown, field: Field): string | undefined {
       return typeof given === "string" && given.startsWith("/") && !given.includes("\0")
         ? undefined
         : "an absolute path";
+    case "data":
+      return typeof given === "string" ? undefined : "a text";
+    case "base64":
+      return typeof given === "string" && isBase64(given) ? undefined : "base64";
+    case "headers":
+      return isHeaders(given) ? undefined : "an object of lists of texts";
     case "text":
       if (typeof given !== "string" || given === "") return "a text that is not empty";
       if (field.values !== undefined && !field.values.includes(given)) {
@@ -141,6 +150,23 @@ function mismatch(given: unknown, field: Field): string | undefined {
       }
       return undefined;
   }
+}
+
+function isBase64(text: string): boolean {
+  try {
+    Uint8Array.fromBase64(text);
+    return true;
+  } catch (error) {
+    if (error instanceof SyntaxError) return false;
+    throw error;
+  }
+}
+
+function isHeaders(given: unknown): boolean {
+  if (typeof given !== "object" || given === null || Array.isArray(given)) return false;
+  return Object.values(given).every((values) =>
+    Array.isArray(values) && values.every((value) => typeof value === "string")
+  );
 }
 
 function unknownField(name: string, known: string[], word: string): Refusal {

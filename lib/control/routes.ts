@@ -18,6 +18,7 @@ import type {
   StopRequest,
   WorkersQuery,
 } from "./operations.ts";
+import { JOBS_ROUTES } from "./jobs_routes.ts";
 import type { Fields } from "./request.ts";
 import { progress, records, type StreamHost } from "./stream.ts";
 
@@ -43,6 +44,8 @@ export interface Route {
   fields: Fields;
   /** Answers lines for as long as the reader likes when asked to `follow`. */
   follows?: boolean;
+  /** Longest body, bytes, where it is another than that of all routes. */
+  body?: number;
   run(call: Call): Response | Promise<unknown> | unknown;
 }
 
@@ -174,4 +177,5 @@ export const ROUTES: readonly Route[] = [
     run: ({ operations, input, stream }) =>
       records(stream, (signal) => operations.logs(input as LogsQuery, signal)),
   },
+  ...JOBS_ROUTES,
 ];

@@ -4,7 +4,8 @@
  * | path                | 200 when                                              | else, and body                 |
  * | ------------------- | ----------------------------------------------------- | ------------------------------ |
  * | `/health?plugin=…`  | each plugin has a living worker; also while draining  | code of the section; list      |
- * | `/ready?plugin=…`   | each plugin has a free worker, and we do not drain    | code of the section; list      |
+ * | `/ready?plugin=…`   | each plugin has a free worker and reaches what it     | code of the section; list      |
+ * |                     | needs of others, and we do not drain                  |                                |
  * | `/jobs`             | we do not drain                                       | code of the section; list      |
  * | `/livez`            | always                                                | `{"status":"ok"}`              |
  * | `/readyz`           | as `/ready` for everything, once the start is over    | code of the section; reasons   |
@@ -12,8 +13,8 @@
  * A list has one `{plugin_name, error_message, status_code}` for each plugin asked for (repeated, or with
  * commas; none: all). Forwarding is the plugin `proxy`: it has a worker when a program is ready.
  *
- * Invariant: every answer is a pure read and comes at once, from the first moment to the very last;
- * while the daemon stops, every answer says `draining`.
+ * Invariant: every answer is a pure read and comes at once (`/jobs`: within the time that drivers are
+ * given), from the first moment to the very last; while the daemon stops, every answer says `draining`.
  */
 
 import type { Config } from "../config/config.ts";
@@ -28,6 +29,8 @@ export interface StatusHost {
   readonly state: "starting" | "running" | "stopping";
   /** Plugins that are configured, by name: `http`, `proxy`. */
   plugins(): string[];
+  /** The pipelines of jobs, as RoadRunner shows them; drivers are asked. */
+  jobs(): Promise<unknown[]>;
   /** How one is; undefined: there is no such plugin. */
   health(plugin: string, question: "alive" | "ready"): Health | undefined;
 }
@@ -60,7 +63,7 @@ export function statusAddress(
     routes: {
       "/health": (url) => listed(asked(url, host).map((name) => alive(host, name))),
       "/ready": (url) => listed(asked(url, host).map((name) => ready(host, name, bad()))),
-      "/jobs": () => json([], host.state === "stopping" ? bad() : OK),
+      "/jobs": async () => json(await host.jobs(), host.state === "stopping" ? bad() : OK),
       "/livez": () => json({ status: host.state === "stopping" ? "draining" : "ok" }),
       "/readyz": () => readyz(host, bad()),
     },

@@ -4,6 +4,7 @@
  * Invariant: `config` is the configuration in force; it changes only in `adopt` of transition.ts.
  */
 
+import type { JobsEngine } from "../../plugins/jobs/engine.ts";
 import type { Config } from "../config/config.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Machine } from "../os/system.ts";
@@ -35,6 +36,8 @@ export interface Context {
   readonly paths: Paths;
   readonly fleet: Fleet;
   readonly proxy: ForwardIntake;
+  /** The pipelines of jobs; undefined: no plugin has such. */
+  readonly queues: JobsEngine | undefined;
   /** Everything that listens on an address of the configuration, intakes and others. */
   readonly addresses: () => readonly Addressed[];
   readonly turn: Turn;

@@ -4,7 +4,8 @@
  * | question | yes when                                                        |
  * | -------- | --------------------------------------------------------------- |
  * | alive    | at least one worker of each pool lives                          |
- * | ready    | at least one worker of each pool is free, and we do not drain   |
+ * | ready    | at least one worker of each pool is free, we do not drain, and  |
+ * |          | everything that the plugin needs of others can be reached       |
  *
  * Invariant: a pure read.
  */
@@ -15,6 +16,7 @@ import { statusOf } from "../config/roadrunner/mod.ts";
 import type { Health } from "../control/rpc/mod.ts";
 import type { StatusHost } from "../control/status_address.ts";
 import type { Context } from "./context.ts";
+import { roadRunnerStates } from "./jobs_operations.ts";
 
 const OK = 200;
 /** Forwarding, as load balancers call it. */
@@ -32,6 +34,8 @@ export function workerHealth(
   const bad = (message: string): Health => ({ code: unavailable(config), message });
   const pools = fleet.active?.pools.filter((pool) => pool.plugin === plugin) ?? [];
   if (question === "ready" && state === "stopping") return bad("the daemon is draining");
+  const out = question === "ready" ? unreachable(fleet, plugin) : undefined;
+  if (out !== undefined) return bad(out);
   if (pools.length === 0) return bad(`nothing of "${plugin}" is live`);
   for (const pool of pools) {
     if (pool.alive === 0) return bad(`no worker of "${pool.name}" is alive`);
@@ -40,6 +44,17 @@ export function workerHealth(
     }
   }
   return { code: OK, message: "" };
+}
+
+/** What a plugin needs of others and cannot reach, in one sentence; undefined: nothing. */
+function unreachable({ intakes }: Context["fleet"], plugin: string): string | undefined {
+  const all = intakes.map((intake) => intake.snapshot())
+    .find(({ name }) => name === plugin)?.unreachable ?? [];
+  if (all.length === 0) return undefined;
+  return all.map(({ name, error, next_try_at }) => {
+    const next = next_try_at === undefined ? "" : `, next try at ${next_try_at}`;
+    return `${name} cannot be reached: ${error}${next}`;
+  }).join("; ");
 }
 
 /** What the status address asks of the daemon. */
@@ -53,6 +68,7 @@ export function statusHost(context: Context): StatusHost {
       return context.state;
     },
     plugins,
+    jobs: () => roadRunnerStates(context),
     health(plugin, question) {
       if (!plugins().includes(plugin)) return undefined;
       return plugin === PROXY ? proxyHealth(context) : workerHealth(context, plugin, question);

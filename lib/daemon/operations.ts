@@ -39,6 +39,7 @@ import { restart, scale } from "../release/restart.ts";
 import { stopRelease } from "../release/stop_release.ts";
 import type { Context } from "./context.ts";
 import { explain, EXPLAINED_EVENTS, isAbout } from "./explain.ts";
+import { jobsOperations } from "./jobs_operations.ts";
 import { health, status } from "./status.ts";
 import { planned, type Target, type Transition, transition } from "./transition.ts";
 
@@ -164,6 +165,8 @@ export function operations(context: Context, shutdown: (why: string) => Promise<
       checkHasLog(context, query.process);
       return context.output.store.query(query, signal);
     },
+
+    jobs: jobsOperations(context),
   };
 }
 

@@ -4,6 +4,7 @@
  * Invariant: everything is constructed here and nothing is started.
  */
 
+import type { JobsEngine } from "../../plugins/jobs/engine.ts";
 import { plugins } from "../../plugins/registry.ts";
 import type { Config } from "../config/config.ts";
 import { relayDoors } from "../goridge/relay_doors.ts";
@@ -20,6 +21,8 @@ export interface Plugged {
   readonly intakes: readonly Intake<any>[];
   /** What plugins offer to PHP clients. */
   readonly tables: readonly RpcTable[];
+  /** The pipelines of jobs; undefined: no plugin has such. */
+  readonly queues: JobsEngine | undefined;
 }
 
 /** @param host what pools ask of the daemon (the RPC address, counts set by hand), and where its state is */
@@ -52,5 +55,8 @@ export function plugIn(
       const table = plugin.rpc?.(intake);
       return table === undefined ? [] : [table];
     }),
+    queues: all.map(({ plugin, intake }) => plugin.queues?.(intake)).find((one) =>
+      one !== undefined
+    ),
   };
 }

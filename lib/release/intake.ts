@@ -44,6 +44,17 @@ export interface IntakeSnapshot {
   /** Client connections now, and requests taken so far; for intakes that have such. */
   connections?: number;
   requests?: number;
+  /** What it needs of others and cannot reach now; missing: nothing. */
+  unreachable?: Unreachable[];
+}
+
+/** Something outside that cannot be reached; it is tried again by itself. */
+export interface Unreachable {
+  /** What needs it: `pipeline mail (redis)`. */
+  name: string;
+  error: string;
+  /** ISO 8601, UTC. */
+  next_try_at?: string;
 }
 
 /** An address that is bound but not yet the one in use. */

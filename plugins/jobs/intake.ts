@@ -19,6 +19,7 @@ import type {
   IntakeSnapshot,
   Rebinding,
   ReleaseContext,
+  Unreachable,
 } from "../../lib/release/intake.ts";
 import type { PluginHost } from "../plugin.ts";
 import { reopened } from "./compare.ts";
@@ -157,11 +158,17 @@ export class JobsIntake implements Intake<Generation> {
 
   snapshot(): IntakeSnapshot {
     const pipelines = this.#pipelines.pipelines();
+    const unreachable = pipelines.flatMap(({ name, driver, link }): Unreachable[] => {
+      if (link.state === "ready") return [];
+      const { error = "not connected", next_try_at } = link;
+      return [{ name: `pipeline ${name} (${driver})`, error, next_try_at }];
+    });
     return {
       name: NAME,
       address: pipelines.map(({ name }) => `pipeline ${name}`).join(", "),
       state: this.#state,
       requests: pipelines.reduce((sum, { counts }) => sum + counts.delivered, 0),
+      ...(unreachable.length === 0 ? {} : { unreachable }),
     };
   }
 

@@ -14,4 +14,5 @@ export const jobs: Plugin = {
   create: (host) => new JobsIntake(host),
   checks: jobsChecks,
   rpc: (intake) => jobsTable(intake as JobsIntake),
+  queues: (intake) => (intake as JobsIntake).engine,
 };

@@ -12,6 +12,7 @@ import type {
   Progress,
   Status,
 } from "../../../lib/control/operations.ts";
+import type { JobsOperations, PipelineStatus } from "../../../lib/control/jobs.ts";
 import { type Control, openControl } from "../../../lib/control/server.ts";
 import type { Clock } from "../../../lib/core/clock.ts";
 import { realClock } from "../../../lib/os/clock.ts";
@@ -61,6 +62,89 @@ export const DEPLOYED: DeployResult = {
 /** One step of a deploy. */
 export function step(message: string): Progress {
   return { type: "progress", ms: 1, step: "started", message };
+}
+
+/** The pipeline `mail`, empty. */
+export const MAIL: PipelineStatus = {
+  pipeline: "mail",
+  driver: "memory",
+  pool: "jobs",
+  consuming: true,
+  ready: true,
+  priority: 10,
+  declared: false,
+  waiting: 0,
+  delayed: 0,
+  reserved: 0,
+  dead: 0,
+  running: 0,
+  counts: {
+    pushed: 0,
+    refused: 0,
+    delivered: 0,
+    done: 0,
+    failed: 0,
+    requeued: 0,
+    dead: 0,
+    dropped: 0,
+  },
+};
+
+const LETTER = {
+  id: "a b",
+  job: "mail",
+  attempts: 5,
+  error: "no route",
+  died_at: "2030-01-01T00:00:00.000Z",
+  priority: 10,
+  headers: {},
+  payload_bytes: 2,
+};
+
+/** Pipelines that answer plainly and write down what they were asked. */
+class FakeJobs implements JobsOperations {
+  readonly #asked: [name: string, request: unknown][];
+
+  constructor(asked: [name: string, request: unknown][]) {
+    this.#asked = asked;
+  }
+
+  #answer<T>(name: string, request: unknown, answer: T): Promise<T> {
+    this.#asked.push([name, request]);
+    return Promise.resolve(answer);
+  }
+
+  pipelines: JobsOperations["pipelines"] = (query) =>
+    this.#answer("jobs", query, { pipelines: [MAIL] });
+  push: JobsOperations["push"] = (request) =>
+    this.#answer("push", request, { status: "success", pipeline: request.pipeline, id: "1" });
+  pause: JobsOperations["pause"] = ({ pipeline }) =>
+    this.#answer("pause", pipeline, {
+      status: "success",
+      pipeline,
+      consuming: false,
+      changed: true,
+    });
+  resume: JobsOperations["resume"] = ({ pipeline }) =>
+    this.#answer("resume", pipeline, {
+      status: "success",
+      pipeline,
+      consuming: true,
+      changed: true,
+    });
+  dead: JobsOperations["dead"] = (query) =>
+    this.#answer("dead", query, { pipeline: query.pipeline, letters: [LETTER], more: false });
+  letter: JobsOperations["letter"] = (query) =>
+    this.#answer("letter", query, {
+      ...LETTER,
+      pipeline: query.pipeline,
+      payload: "{}",
+      payload_cut: false,
+    });
+  retry: JobsOperations["retry"] = (request) =>
+    this.#answer("retry", request, { status: "success", pipeline: "mail", count: 1 });
+  drop: JobsOperations["drop"] = (request) =>
+    this.#answer("drop", request, { status: "success", pipeline: "mail", count: 1 });
 }
 
 /** Operations that answer plainly and write down what they were asked; a test replaces single ones. */
@@ -130,6 +214,7 @@ export class FakeOperations implements Operations {
     const past = [event(1), event(2)].slice(-(query.limit ?? 2));
     return chain(past, query.follow ? this.feed.follow(signal) : undefined);
   };
+  readonly jobs = new FakeJobs(this.asked);
   logs: Operations["logs"] = (query) => {
     this.#note("logs", query);
     const at = "2030-01-01T00:00:00.000Z";

@@ -14,6 +14,7 @@ class Scene {
   state: StatusHost["state"] = "running";
   readonly answers: Record<string, Record<"alive" | "ready", Health>> = {};
   readonly outside = outside();
+  jobs: unknown[] = [];
 
   private constructor(public config: Config) {}
 
@@ -28,6 +29,7 @@ class Scene {
       return scene.state;
     },
     plugins: () => Object.keys(scene.answers),
+    jobs: () => Promise.resolve(scene.jobs),
     health: (plugin, question) => scene.answers[plugin]?.[question],
   }))(this as Scene);
 
@@ -83,6 +85,13 @@ Deno.test("while the daemon drains, everything says so; health stays 200", async
   assertEquals(await scene.get("/livez"), [200, { status: "draining" }]);
   assertEquals(await scene.get("/readyz"), [503, { status: "draining" }]);
   assertEquals(await scene.get("/jobs"), [503, []]);
+});
+
+Deno.test("/jobs: the pipelines, as the daemon has them", async () => {
+  using scene = await Scene.open();
+  assertEquals(await scene.get("/jobs"), [200, []]);
+  scene.jobs = [{ pipeline: "mail", driver: "memory" }];
+  assertEquals(await scene.get("/jobs"), [200, scene.jobs]);
 });
 
 Deno.test("/livez and /readyz: the process, and whether all of it takes requests", async () => {
@@ -171,7 +180,12 @@ Deno.test("an address that is taken names it, the key, and what to do", async ()
   using other = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const config = await configOf(`status: { address: "127.0.0.1:${other.addr.port}" }`);
   const address = statusAddress(
-    { state: "running", plugins: () => [], health: () => undefined },
+    {
+      state: "running",
+      plugins: () => [],
+      health: () => undefined,
+      jobs: () => Promise.resolve([]),
+    },
     () => config,
     outside(),
   );
