@@ -229,7 +229,7 @@ export function checkDriver(
   return problems;
 }
 
-/** For clients, who send texts: numbers in decimal, lists and maps as JSON. */
+/** For clients, who send texts: whatever is no text there stands in JSON. */
 const declared = z.strictObject({
   ...keys,
   name: read("name", readPipelineName, "Name."),
@@ -260,18 +260,19 @@ export function readDeclaration(
   return new Refusal(`${key} ${missing ? "is missing" : issue.message}`, fix || `correct ${key}`);
 }
 
-const NUMBERS = ["priority", "prefetch", "max_jobs", "parallelism"];
-const MAPS = ["retry", "unique"];
-
+/** What the key takes: the text itself, or what it says in JSON. */
 function valueOf(key: string, text: string): unknown {
-  if (NUMBERS.includes(key) && /^\d{1,15}$/.test(text.trim())) return Number(text);
-  if (!MAPS.includes(key)) return text;
+  const schema = (keys as Record<string, z.ZodType>)[key];
+  if (schema === undefined || schema.safeParse(text).success) return text;
+  let value: unknown;
   try {
-    return JSON.parse(text);
+    value = JSON.parse(text);
   } catch {
     // Not JSON: the schema says what it should be.
     return text;
   }
+  // A map is told what is wrong inside of it.
+  return typeof value === "object" || schema.safeParse(value).success ? value : text;
 }
 
 /** `jobs.pipelines` */
