@@ -2,7 +2,8 @@
  * Builds the program: bundle, compile, put in place.
  *
  * Invariants: a finished binary appears under its name in one rename, also over a running one; two
- * builds at once wait for each other; a build whose ingredients did not change is not repeated.
+ * builds at once wait for each other; a build whose ingredients did not change is not repeated, and
+ * would make the same bytes.
  */
 
 import { basename, dirname, join } from "@std/path";
@@ -64,6 +65,8 @@ export async function build(options: BuildOptions = {}): Promise<Built> {
     const script = join(directory, "supervisor.js");
     const binary = join(directory, "supervisor");
     await bundle(MAIN, script);
+    // Its time of change goes into the binary, which would otherwise differ each time it is built.
+    Deno.utimeSync(script, 0, 0);
     const image = await compile(script, binary, target, options.official ?? false);
     putInPlace(binary, output);
     const { size: bytes, mtime } = Deno.statSync(output);
