@@ -59,11 +59,11 @@ class Clone {
   }
 }
 
-/** Writes a section of the version into the changelog. */
+/** Writes a section of the version into the changelog; what is unreleased goes to another one. */
 function writeSection(clone: Clone): void {
   const file = join(clone.dir, "CHANGELOG.md");
   const text = Deno.readTextFileSync(file);
-  const section = `## ${VERSION} – 2026-01-02\n\n### Added\n\n- A first release.\n\n`;
+  const section = `## ${VERSION} – 2026-01-02\n\n### Added\n\n- A first release.\n\n## 0.0.1\n`;
   Deno.writeTextFileSync(file, text.replace("## Unreleased\n", `## Unreleased\n\n${section}`));
 }
 

@@ -51,7 +51,7 @@ export async function pack(archive: string, entries: Entry[], time: number): Pro
       `--file=${tar}`,
       folder,
     ]);
-    await done(["gzip", "--no-name", "--best", tar]);
+    await done(["gzip", "--no-name", tar]);
     Deno.renameSync(`${tar}.gz`, archive);
   } finally {
     Deno.removeSync(work, { recursive: true });
