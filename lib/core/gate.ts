@@ -201,7 +201,7 @@ export class Gate<T> {
 
   /** The targets before it that are still held, oldest first. */
   get draining(): readonly Draining[] {
-    return [...this.#draining];
+    return [...this.#draining].filter(({ held }) => held > 0);
   }
 
   /** Leases held on the live target. */

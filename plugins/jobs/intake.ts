@@ -44,8 +44,6 @@ export class JobsIntake implements Intake<Generation> {
   readonly #generations = new Set<Generation>();
   /** In force; undefined: no `jobs` section, or not started. */
   #jobs: JobsConfig | undefined;
-  /** As last configured: what a removed section leaves behind is still finished. */
-  #drainBudget = 0;
   #state: IntakeSnapshot["state"] = "closed";
 
   constructor(host: PluginHost) {
@@ -80,7 +78,6 @@ export class JobsIntake implements Intake<Generation> {
   configure(next: Config): void {
     const jobs = this.#jobs = jobsOf(next);
     if (this.#state !== "draining") this.#state = jobs === undefined ? "closed" : "open";
-    this.#drainBudget = jobs?.drain_timeout ?? this.#drainBudget;
     this.#pipelines.configure(jobs);
     const settings = new Map(configuredPools(next).map((pool) => [pool.name, pool.settings]));
     for (const { target } of this.#generations) {
@@ -149,7 +146,7 @@ export class JobsIntake implements Intake<Generation> {
   }
 
   drainBudget(): number {
-    return this.#drainBudget;
+    return this.#pipelines.drainBudget;
   }
 
   pools({ target }: Generation): readonly WorkerPool[] {

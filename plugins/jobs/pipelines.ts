@@ -38,8 +38,7 @@ export class Pipelines implements JobsEngine, AsyncDisposable {
   /** Those that are on their way out. */
   readonly #closing = new Set<Promise<void>>();
   #jobs: JobsConfig | undefined;
-  /** As last configured: what a removed section leaves behind is still finished. */
-  #drainBudget: number = JOBS.drain_timeout;
+  #drainBudget = 0;
   #live = false;
   #seq = 0;
 
@@ -165,6 +164,11 @@ export class Pipelines implements JobsEngine, AsyncDisposable {
   }
 
   // What the intake asks.
+
+  /** As last configured: what a removed section leaves behind is still finished. Milliseconds. */
+  get drainBudget(): number {
+    return this.#drainBudget;
+  }
 
   /** A pipeline with an open driver, not yet one of these. @throws Failure */
   async prepare(jobs: JobsConfig, names: readonly string[]): Promise<Prepared> {
