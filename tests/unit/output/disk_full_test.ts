@@ -1,29 +1,13 @@
 /** A full disk: lines are counted as lost, the program notices nothing, the spool is freed. */
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { smallDisk, smallDiskTest } from "../../kit/small_disk.ts";
 import { lines, Scene, start } from "./scene.ts";
 
-/** A tmpfs of its own, or undefined where mounting is not permitted. */
-function mounted(directory: string, size: string): AsyncDisposable | undefined {
-  const run = (command: string, ...args: string[]) =>
-    new Deno.Command(command, { args, stdout: "null", stderr: "null" }).outputSync().success;
-  if (!run("mount", "-t", "tmpfs", "-o", `size=${size}`, "tmpfs", directory)) return undefined;
-  return {
-    [Symbol.asyncDispose]: () => {
-      run("umount", directory);
-      return Promise.resolve();
-    },
-  };
-}
-
-Deno.test("a full log disk costs counted lines, and nothing else", async () => {
+smallDiskTest("a full log disk costs counted lines, and nothing else", async () => {
   await using scene = new Scene();
   const disk = `${scene.directory}/disk`;
-  Deno.mkdirSync(disk);
-  await using mount = mounted(disk, "300k");
-  if (mount === undefined) {
-    return console.warn("skipped: this machine does not let us mount a small disk to fill");
-  }
+  using _disk = smallDisk(disk, "300k");
   const output = scene.open({ log_dir: disk, limits: { free_step: 64 * 1024 } });
   const run = output.sink.open({ instance: "web", id: "web", release: "v1" }, 5);
   const child = start(run, "seq 1 20000 && echo fine >&2");
