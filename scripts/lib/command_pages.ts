@@ -15,7 +15,10 @@ const DIRECTORY = "docs/commands";
 
 /** The index, then the commands in the order of the table. */
 export function commandPages(): Page[] {
-  const links = COMMANDS.map(({ name, about }) => [`[\`${name}\`](commands/${name}.md)`, about]);
+  const links = COMMANDS.map(({ name, about }) => [
+    `[\`${name}\`](commands/${pageOf(name)})`,
+    about,
+  ]);
   return [
     {
       file: "docs/cli.md",
@@ -26,11 +29,16 @@ export function commandPages(): Page[] {
       },
     },
     ...COMMANDS.map((command): Page => ({
-      file: `${DIRECTORY}/${command.name}.md`,
+      file: `${DIRECTORY}/${pageOf(command.name)}`,
       heading: `# supervisor ${command.name}`,
       parts: { usage: usage(command), reference: reference(command) },
     })),
   ];
+}
+
+/** `jobs-push.md`: the file of a command. */
+export function pageOf(name: string): string {
+  return `${name.replaceAll(" ", "-")}.md`;
 }
 
 function usage(command: Command): string {

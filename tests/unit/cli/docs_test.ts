@@ -5,6 +5,7 @@ import { EXIT_MEANINGS, exitsOf, usageOf } from "../../../lib/cli/help.ts";
 import { GLOBAL_OPTIONS } from "../../../lib/cli/options.ts";
 import { COMMANDS } from "../../../lib/cli/table.ts";
 import { ROUTES } from "../../../lib/control/routes.ts";
+import { pageOf } from "../../../scripts/lib/command_pages.ts";
 import { marks } from "../../../scripts/lib/markdown.ts";
 
 function read(name: string): string {
@@ -29,14 +30,14 @@ function cells(text: string): string[][] {
 
 Deno.test("docs/commands has a page for each command, and no other", () => {
   const pages = [...Deno.readDirSync(new URL("../../../docs/commands", import.meta.url))];
-  const names = COMMANDS.map(({ name }) => `${name}.md`);
+  const names = COMMANDS.map(({ name }) => pageOf(name));
   assertEquals(pages.map(({ name }) => name).sort(), names.sort());
 });
 
 Deno.test("docs/cli.md names every command, option of all and exit code", () => {
   const text = read("cli.md");
   for (const { name, about } of COMMANDS) {
-    assert(text.includes(`[\`${name}\`](commands/${name}.md)`) && text.includes(about), name);
+    assert(text.includes(`[\`${name}\`](commands/${pageOf(name)})`) && text.includes(about), name);
   }
   for (const { name, about } of GLOBAL_OPTIONS) {
     assert(text.includes(`--${name}`) && text.includes(about), name);
@@ -45,8 +46,8 @@ Deno.test("docs/cli.md names every command, option of all and exit code", () => 
 });
 
 for (const command of COMMANDS) {
-  Deno.test(`docs/commands/${command.name}.md has all of its command, and says more`, () => {
-    const text = read(`commands/${command.name}.md`);
+  Deno.test(`docs/commands/${pageOf(command.name)} has all of its command, and says more`, () => {
+    const text = read(`commands/${pageOf(command.name)}`);
     assert(text.includes(`supervisor ${usageOf(command)}\n`), `usage: ${usageOf(command)}`);
     for (const { name, about } of command.options) {
       assert(text.includes(`--${name}`) && text.includes(about), name);

@@ -4,6 +4,7 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { Failure } from "../../../lib/core/failure.ts";
 import { parse } from "../../../lib/cli/parse.ts";
 import { COMMANDS } from "../../../lib/cli/table.ts";
+import { pageOf } from "../../../scripts/lib/command_pages.ts";
 import { blocksOf, inlineCodeOf, type Page, PAGES, ROOT } from "./pages.ts";
 
 const NOW = () => 0;
@@ -45,7 +46,7 @@ for (const page of PAGES) {
 Deno.test("README and pages of commands show them; a wrong one would be found", () => {
   const count = (name: string) => linesOf(PAGES.find((page) => page.name === name)!).length;
   assert(count("README.md") >= 8);
-  for (const { name } of COMMANDS) assert(count(`docs/commands/${name}.md`) >= 1, name);
+  for (const { name } of COMMANDS) assert(count(`docs/commands/${pageOf(name)}`) >= 1, name);
   for (const wrong of ["supervisor deply", "supervisor logs --folow", "supervisor scale web"]) {
     assertThrows(() => understand(wrong), Failure);
   }
