@@ -8,13 +8,15 @@
 import { statfsSync } from "node:fs";
 import { dirname } from "@std/path";
 import { advice, type Check, fail, type Finding, ok, together } from "../core/check.ts";
+import type { Clock } from "../core/clock.ts";
+import { formatDuration } from "../core/duration.ts";
 import { Failure } from "../core/failure.ts";
 import { formatSize } from "../core/size.ts";
 import { checkPrivateDir } from "./dirs.ts";
 import { cString, libc } from "./ffi.ts";
 import { fileLimit, processLimit } from "./limits.ts";
-import { cgroupOf } from "./proc.ts";
 import { codeOf, reasonOf } from "./reason.ts";
+import { stopTimeOf, unitOf } from "./service_unit.ts";
 import { listensAt } from "./unix_sockets.ts";
 
 /** Space below which logs and state are in danger, bytes. */
@@ -175,10 +177,25 @@ export function serviceManagerCheck(daemon: number | undefined): Check {
   };
 }
 
-/** The systemd service of a process; a login session is none. */
-function unitOf(pid: number): string | undefined {
-  const unit = /\/([^/\n]+\.service)(?:\/|$)/m.exec(cgroupOf(pid) ?? "")?.[1];
-  return unit?.startsWith("user@") ? undefined : unit;
+/**
+ * Whether systemd waits for a daemon to stop, when it is one of its services.
+ * @param daemon its pid @param needed what it may take, ms
+ */
+export function stopTimeCheck(daemon: number, needed: number, clock: Clock): Check {
+  return {
+    id: "unit_stop",
+    title: "time the service manager gives",
+    async run() {
+      const unit = unitOf(daemon);
+      const given = unit === undefined ? undefined : await stopTimeOf(unit, clock);
+      if (given === undefined) return ok("nobody counts it");
+      if (given === Infinity) return ok(`as long as ${unit} asks for`);
+      if (given >= needed) return ok(`${unit} has ${formatDuration(Math.round(given))}`);
+      const [has, wants] = [given, needed].map((ms) => formatDuration(Math.round(ms)));
+      const detail = `${unit} is killed after ${has}, but may take ${wants} to stop`;
+      return advice(detail, "write Type=notify and TimeoutStopSec as `supervisor systemd` prints");
+    },
+  };
 }
 
 /** The path, or the nearest directory above it that is there. */

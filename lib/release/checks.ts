@@ -5,7 +5,7 @@
  * Invariant: nothing is started; a command of a shell is looked at as far as its first word is plain.
  */
 
-import { isAbsolute, join } from "@std/path";
+import { dirname, isAbsolute, join } from "@std/path";
 import type { Config, ProcessConfig } from "../config/config.ts";
 import { serverOf } from "../config/roadrunner/of.ts";
 import { configuredPools } from "../config/roadrunner/pools.ts";
@@ -21,6 +21,9 @@ import { wordsOf } from "./render_worker.ts";
 
 /** Ports of a range that are tried. */
 const TRIED = 200;
+
+/** Releases that deploy tools keep, at least. */
+const KEPT = 5;
 
 /** Words that a shell itself understands. */
 const SHELLS_OWN = new Set(
@@ -68,6 +71,7 @@ export function historyCheck(history: History, running: readonly string[] | unde
         const wrong = noDirectory(path);
         return wrong === undefined ? [] : [fail(`"${path}" is in use, but ${wrong}`, fix)];
       });
+      findings.push(...[...new Set(needed)].flatMap(endangered));
       const lost = releases.filter(({ release_path }) =>
         !needed.includes(release_path) && noDirectory(release_path) !== undefined
       );
@@ -81,6 +85,37 @@ export function historyCheck(history: History, running: readonly string[] | unde
       );
     },
   };
+}
+
+/** Why a directory that is in use may soon be deleted by somebody who does not know that it is. */
+function endangered(path: string): Finding[] {
+  const fix = "keep it while the release is live: it is needed for every restart";
+  const age = madeAt(path);
+  const beside = siblingsOf(path).map(madeAt);
+  // Tools that deploy keep the newest few.
+  if (age === undefined || beside.length < KEPT) return [];
+  if (beside.some((other) => other !== undefined && other <= age)) return [];
+  const oldest = `"${path}" is in use, and the oldest of ${beside.length + 1} beside each other`;
+  return [advice(`${oldest}: whoever keeps only the newest deletes it next`, fix)];
+}
+
+/** Other directories in the same one. */
+function siblingsOf(path: string): string[] {
+  const parent = dirname(path);
+  try {
+    return [...Deno.readDirSync(parent)].filter(({ isDirectory }) => isDirectory)
+      .map(({ name }) => join(parent, name)).filter((other) => other !== path);
+  } catch {
+    return []; // it may not be listed: then nothing is known of them
+  }
+}
+
+function madeAt(path: string): number | undefined {
+  try {
+    return Deno.statSync(path).mtime?.getTime();
+  } catch {
+    return undefined; // gone meanwhile
+  }
 }
 
 /** Users, directories and programs of all processes and workers. */

@@ -26,6 +26,7 @@ import type { Machine } from "../../os/system.ts";
 import * as ofRelease from "../../release/checks.ts";
 import { History } from "../../release/history.ts";
 import { INITIAL } from "../../release/initial.ts";
+import { stopBudget } from "../budget.ts";
 import { inheritable } from "../environment.ts";
 import { neighbourAt } from "../neighbour.ts";
 import type { Paths } from "../paths.ts";
@@ -89,6 +90,9 @@ async function checksOf(config: Config, examination: Examination): Promise<Check
     ...plugins.filter(({ name }) => config.sections[name] !== undefined)
       .flatMap((plugin) => plugin.checks?.(config, { machine, state_dir: paths.state_dir }) ?? []),
     ofDaemon.budgetsCheck(config),
+    ...(daemon === undefined
+      ? []
+      : [ofMachine.stopTimeCheck(daemon.pid, stopBudget(config), machine.clock)]),
     ...ofDaemon.takeoverCheck(config, request.env.PATH),
     ofMachine.limitsCheck(),
     ofMachine.clockCheck(),
