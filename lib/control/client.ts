@@ -17,6 +17,7 @@ import { type Clock, within } from "../core/clock.ts";
 import { Exit, Failure, failureFromJson, type FailureJson } from "../core/failure.ts";
 import { ProcessEnd } from "../os/process_end.ts";
 import type { EventRecord } from "../telemetry/events.ts";
+import { JobsClient } from "./jobs_client.ts";
 import { jsonLines } from "./json_lines.ts";
 import type {
   DeployRequest,
@@ -145,6 +146,9 @@ export class ControlClient {
   logs(query: LogsQuery, signal?: AbortSignal): AsyncIterable<LogRecord> {
     return this.#records("logs", { ...query }, signal);
   }
+
+  /** The pipelines of jobs. */
+  readonly jobs: JobsClient = new JobsClient((...args) => this.#ask(...args));
 
   async #ask<T>(method: Method, route: string, body?: unknown, limit?: number): Promise<T> {
     const call = await this.#send(method, route, body, limit);

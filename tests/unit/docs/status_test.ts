@@ -1,6 +1,7 @@
 /** docs/status.md calls done what the tables of the program have, and missing what they lack. */
 
 import { assert, assertEquals } from "@std/assert";
+import { namesOf } from "../../../lib/cli/command.ts";
 import { COMMANDS } from "../../../lib/cli/table.ts";
 import { ROUTES } from "../../../lib/control/routes.ts";
 import { PAGES } from "./pages.ts";
@@ -42,7 +43,7 @@ Deno.test("every row of docs/status.md has a state", () => {
 
 Deno.test("commands that are done are those of the program", () => {
   const command = /`([a-z][a-z-]*)`/g;
-  const ours = COMMANDS.map(({ name }) => name).sort();
+  const ours = namesOf(COMMANDS).sort();
   assertEquals([...named("Commands", done, command)].sort(), ours);
   const gone = named("Commands", missing, command);
   assert(gone.size > 0);
@@ -50,7 +51,7 @@ Deno.test("commands that are done are those of the program", () => {
 });
 
 Deno.test("routes that are done are those of the control API", () => {
-  const route = /`(\/v1\/\w+)`/g;
+  const route = /`(\/v1\/[\w/]+)`/g;
   const ours = [...new Set(ROUTES.map(({ path }) => path))].sort();
   assertEquals([...named("Control API", done, route)].sort(), ours);
   const gone = named("Control API", missing, route);
