@@ -14,8 +14,9 @@ import { Failure } from "../core/failure.ts";
 import { checkDirectory, findProgram, interpreterOf } from "../os/program.ts";
 import { reasonOf } from "../os/reason.ts";
 import { blockedFor } from "../os/rights.ts";
-import type { Machine } from "../os/system.ts";
+import type { Identity, Machine } from "../os/system.ts";
 import type { History } from "./history.ts";
+import { userNamed, workerUser } from "./identity.ts";
 import { renderProcess, type Source } from "./render.ts";
 import { wordsOf } from "./render_worker.ts";
 
@@ -146,10 +147,7 @@ function guarded(id: string, look: () => Finding): Finding {
 
 function checkProcess(process: ProcessConfig, { config, machine, env, release }: ReleaseGround) {
   const { id, user } = process;
-  if (user !== undefined && Deno.uid() !== 0) {
-    return fail(`${id} runs as "${user}", for which root is needed`, "run as root, or drop user");
-  }
-  const identity = user === undefined ? undefined : machine.user(user);
+  const identity = identified(id, user, machine);
   const ports = new Map(
     config.processes.flatMap(({ id, port }): [string, number][] =>
       port === undefined ? [] : [[id, port.from]]
@@ -159,8 +157,26 @@ function checkProcess(process: ProcessConfig, { config, machine, env, release }:
   const { argv, cwd, env: own } = renderProcess(process, copy, { config, release, env, ports });
   checkDirectory(cwd, { argv, cwd, user });
   const name = typeof process.command === "string" ? firstWord(argv[2]) : argv[0];
-  if (name === undefined) return ok(id);
-  const file = findProgram(name, own.PATH, cwd, { argv, cwd, user });
+  return name === undefined ? ok(id) : runnable(id, name, { argv, cwd, user }, own.PATH, identity);
+}
+
+/** Who runs it; undefined: we do. @throws Failure */
+function identified(id: string, user: string | undefined, machine: Machine): Identity | undefined {
+  if (user === undefined) return undefined;
+  if (Deno.uid() === 0) return userNamed(user, id, machine);
+  const message = `${id} runs as "${user}", for which root is needed`;
+  throw new Failure(message, { fix: "run as root, or drop user" });
+}
+
+/** Whether a program is there with its interpreter, and may be executed by whoever runs it. */
+function runnable(
+  id: string,
+  name: string,
+  about: { argv: string[]; cwd: string; user: string | undefined },
+  path: string | undefined,
+  identity: Identity | undefined,
+): Finding {
+  const file = findProgram(name, path, about.cwd, about);
   const interpreter = interpreterOf(file);
   if (interpreter !== undefined && noFile(interpreter)) {
     return fail(`${id}: "${file}" wants "${interpreter}", which is not there`, "install it");
@@ -168,7 +184,7 @@ function checkProcess(process: ProcessConfig, { config, machine, env, release }:
   const blocked = identity && blockedFor(identity, file);
   if (blocked === undefined) return ok(id);
   return fail(
-    `${id}: user "${user}" may not execute "${blocked}"`,
+    `${id}: user "${about.user}" may not execute "${blocked}"`,
     "let that user pass (chmod, chown)",
   );
 }
@@ -180,22 +196,39 @@ function firstWord(command: string): string | undefined {
   return first === undefined || SHELLS_OWN.has(first) || !PLAIN.test(first) ? undefined : first;
 }
 
-function workerPrograms({ config, env, release }: ReleaseGround): Finding[] {
-  const server = serverOf(config);
-  return configuredPools(config).map(({ name, settings, field }) =>
-    guarded(name, () => {
-      const section = settings.command === undefined ? "server" : field;
-      const words = wordsOf(settings.command ?? server.command, { id: name, section });
-      if (words[0].includes("{{")) return ok(name);
-      const cwd = release.release_path;
-      findProgram(words[0], env.PATH, cwd, { argv: words, cwd });
-      const script = words.slice(1).find((word) => !word.startsWith("-"));
-      if (script === undefined || !/\.\w+$/.test(script) || script.includes("{{")) return ok(name);
-      const file = isAbsolute(script) ? script : join(cwd, script);
-      if (!noFile(file)) return ok(name);
-      return fail(`${name}: "${file}" is not there`, `correct ${section}.command`);
-    })
-  );
+function workerPrograms(ground: ReleaseGround): Finding[] {
+  const { config } = ground;
+  const { command, on_init } = serverOf(config);
+  const pools = configuredPools(config);
+  const user = workerUser(config);
+  const workers = pools.map(({ name, settings, field }) => {
+    const section = settings.command === undefined ? "server" : field;
+    return workerProgram({ id: name, section }, settings.command ?? command, user, ground);
+  });
+  if (pools.length === 0 || on_init === undefined) return workers;
+  const owner = { id: "on_init", section: "server.on_init" };
+  return [workerProgram(owner, on_init.command, on_init.user, ground), ...workers];
+}
+
+function workerProgram(
+  owner: { id: string; section: string },
+  command: string | string[] | undefined,
+  user: string | undefined,
+  { env, machine, release }: ReleaseGround,
+): Finding {
+  const { id, section } = owner;
+  return guarded(id, () => {
+    const identity = identified(id, user, machine);
+    const argv = wordsOf(command, owner);
+    if (argv[0].includes("{{")) return ok(id);
+    const cwd = release.release_path;
+    const found = runnable(id, argv[0], { argv, cwd, user }, env.PATH, identity);
+    const script = argv.slice(1).find((word) => !word.startsWith("-"));
+    if (found.level !== "ok" || script === undefined || !/\.\w+$/.test(script)) return found;
+    const file = isAbsolute(script) ? script : join(cwd, script);
+    if (script.includes("{{") || !noFile(file)) return found;
+    return fail(`${id}: "${file}" is not there`, `correct ${section}.command`);
+  });
 }
 
 /** Ports of two releases beside each other. @param running one of them has its ports already */

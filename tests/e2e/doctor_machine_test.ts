@@ -58,6 +58,17 @@ daemonTest("a release that a clean-up would delete next", { config }, async (d) 
   assertMatch(fix!, /keep it while the release is live/);
 });
 
+daemonTest("a program that is given more time than its drain", {
+  start: false,
+  config: {
+    proxy: { drain_timeout: "5s" },
+    processes: { web: webProcess({ graceful_stop: "20s" }) },
+  },
+}, async (d) => {
+  const { level, detail } = finding(await d.cli("doctor", "--json"), "budgets");
+  assertEquals([level, detail], ["advice", "web may take 20s to stop, its drain only 5s"]);
+});
+
 rootTest("a unit that waits less than a stop may take", { config }, async (d) => {
   d.write("cgroup", "0::/system.slice/shop.service\n");
   const asked = async (text: string) => {

@@ -161,6 +161,22 @@ daemonTest(
     assertMatch(without.get("budgets")!.detail, /^slow may take for ever to stop/);
     d.write("releases/v1/worker.sh", "");
     await examine(d, 0, "--release-path", dir);
+
+    const look = async (server: Yaml, detail: RegExp) => {
+      d.configure({
+        server: { command: "sh worker.sh", ...server },
+        http: { address: `127.0.0.1:${d.port}`, pool: { num_workers: 1 } },
+      });
+      assertFails(await examine(d, 1, "--release-path", dir), "programs", detail);
+    };
+    await look({ on_init: { command: "nosuchprogram" } }, /^.*"nosuchprogram": there is no such/);
+    d.write("releases/v1/mine.sh", "#!/no/such/sh\n", 0o700);
+    await look({ command: "./mine.sh" }, /^http: ".*mine.sh" wants "\/no\/such\/sh"/);
+    if (Deno.uid() !== 0) return;
+    d.write("releases/v1/mine.sh", "#!/bin/sh\n", 0o700);
+    const who = { command: "./mine.sh", user: "nobody" };
+    await look(who, /^http: user "nobody" may not execute ".*mine.sh"$/);
+    await look({ ...who, user: "nobody-knows" }, /^.*there is no user "nobody-knows"/);
   },
 );
 
