@@ -11,6 +11,7 @@ import { memory } from "./memory.ts";
 
 const RECIPES: Partial<Record<DriverName, () => DriverRecipe | Promise<DriverRecipe>>> = {
   memory: () => memory,
+  sqlite: async () => (await import("./sqlite/recipe.ts")).sqlite,
 };
 
 /** How drivers of that name are had. @throws Failure when this build has none */

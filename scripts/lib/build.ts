@@ -9,7 +9,7 @@
 import { basename, dirname, join } from "@std/path";
 import { bundle } from "./bundle.ts";
 import { compile, type Image } from "./compiler.ts";
-import { BINARY, CACHE, fingerprint, MAIN, sha256 } from "./project.ts";
+import { BINARY, CACHE, fingerprint, MAIN, sha256, THREADS } from "./project.ts";
 
 /** What to build. */
 export interface BuildOptions {
@@ -64,10 +64,14 @@ export async function build(options: BuildOptions = {}): Promise<Built> {
   try {
     const script = join(directory, "supervisor.js");
     const binary = join(directory, "supervisor");
-    await bundle(MAIN, script);
-    // Its time of change goes into the binary, which would otherwise differ each time it is built.
-    Deno.utimeSync(script, 0, 0);
-    const image = await compile(script, binary, target, options.official ?? false);
+    const threads = Object.entries(THREADS).map(([name, entry]) => [entry, join(directory, name)]);
+    for (const [entry, file] of [[MAIN, script], ...threads]) {
+      await bundle(entry, file);
+      // Its time of change goes into the binary, which would otherwise differ each time it is built.
+      Deno.utimeSync(file, 0, 0);
+    }
+    const scripts = [script, ...threads.map(([, file]) => file)];
+    const image = await compile(scripts, binary, target, options.official ?? false);
     putInPlace(binary, output);
     const { size: bytes, mtime } = Deno.statSync(output);
     const stamp: Stamp = { key, bytes, modified: mtime!.getTime(), ...image };

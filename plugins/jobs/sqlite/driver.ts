@@ -1,0 +1,206 @@
+/**
+ * The jobs of one pipeline in a file.
+ *
+ * | state  | entered by | what                                                             |
+ * | ------ | ---------- | ---------------------------------------------------------------- |
+ * | new    | –          | nothing is open                                                  |
+ * | open   | open()     | orders go to the file, which several pipelines share             |
+ * | closed | dispose    | what was reserved waits in the file; all who wait here are refused |
+ *
+ * Invariant: a delivery is settled once; what is reserved at the end waits again.
+ */
+
+import type { PipelineConfig } from "../../../lib/config/roadrunner/jobs.ts";
+import type { Clock } from "../../../lib/core/clock.ts";
+import { Failure } from "../../../lib/core/failure.ts";
+import type {
+  Abilities,
+  DeadJob,
+  Delivery,
+  Driver,
+  DriverStat,
+  DriverState,
+  Job,
+  JobHeaders,
+  Settlement,
+} from "../driver.ts";
+import type { JobsFile } from "./file.ts";
+import type { BuriedJob, GivenJob, StoredJob } from "./messages.ts";
+
+/** What it can. */
+export const CAN: Abilities = {
+  delay: true,
+  priority: true,
+  dead: true,
+  unique: true,
+  durable: true,
+};
+
+/** A file, as long as it is used. */
+export interface Lease extends AsyncDisposable {
+  readonly file: JobsFile;
+}
+
+/** A job that was taken out of a file. */
+class Taken implements Delivery {
+  readonly id: string;
+  readonly name: string;
+  readonly payload: Uint8Array;
+  readonly headers: JobHeaders;
+  readonly priority: number;
+  readonly delay: number;
+  readonly auto_ack: boolean;
+  readonly unique?: string;
+  readonly attempt: number;
+  readonly error?: string;
+  readonly key: number;
+
+  constructor(job: GivenJob) {
+    this.id = job.id;
+    this.name = job.name;
+    this.payload = job.payload;
+    this.headers = job.headers;
+    this.priority = job.priority;
+    this.delay = job.delay;
+    this.auto_ack = job.auto_ack;
+    this.unique = job.unique;
+    this.attempt = job.attempt;
+    this.error = job.error;
+    this.key = job.key;
+  }
+}
+
+/** What is open. */
+interface Open extends Lease {
+  /** Number of the pipeline in the file. */
+  readonly pipeline: number;
+  unwatch(): void;
+}
+
+/** See the file's comment. */
+export class SqliteDriver implements Driver {
+  readonly can = CAN;
+  onState: (() => void) | undefined;
+  readonly #name: string;
+  #settings: PipelineConfig;
+  readonly #clock: Clock;
+  readonly #lease: () => Promise<Lease>;
+  readonly #reserved = new Set<Delivery>();
+  readonly #end = new AbortController();
+  #open: Open | undefined;
+
+  constructor(
+    name: string,
+    settings: PipelineConfig,
+    clock: Clock,
+    lease: () => Promise<Lease>,
+  ) {
+    this.#name = name;
+    this.#settings = settings;
+    this.#clock = clock;
+    this.#lease = lease;
+  }
+
+  get state(): DriverState {
+    return this.#open?.file.state ?? { state: "connecting" };
+  }
+
+  async open(): Promise<void> {
+    const lease = await this.#lease();
+    try {
+      const { file } = lease;
+      const pipeline = await file.ask<number>({ do: "attach", name: this.#name });
+      const unwatch = file.watch(() => this.onState?.());
+      this.#open = {
+        file,
+        pipeline,
+        unwatch,
+        [Symbol.asyncDispose]: () => lease[Symbol.asyncDispose](),
+      };
+    } catch (error) {
+      await lease[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  configure(settings: PipelineConfig): void {
+    this.#settings = settings;
+  }
+
+  async push(jobs: readonly Job[], signal?: AbortSignal): Promise<void> {
+    const { file, pipeline } = this.#opened;
+    const window = this.#settings.unique?.window;
+    const size = jobs.reduce((sum, { payload }) => sum + payload.length, 0);
+    await file.ask({ do: "push", pipeline, window, jobs: jobs.map(stored) }, signal, size);
+  }
+
+  async take(most: number, signal: AbortSignal): Promise<Delivery[]> {
+    const { file, pipeline } = this.#opened;
+    const either = AbortSignal.any([signal, this.#end.signal]);
+    const jobs = await file.ask<GivenJob[]>({ do: "take", pipeline, most }, either);
+    const taken = jobs.map((job) => new Taken(job));
+    for (const one of taken) this.#reserved.add(one);
+    return taken;
+  }
+
+  async settle(delivery: Delivery, settlement: Settlement): Promise<void> {
+    const { file } = this.#opened;
+    const { key, id } = delivery as Taken;
+    if (!this.#reserved.delete(delivery)) {
+      throw new Failure(`job "${id}" of pipeline "${this.#name}" was settled twice`);
+    }
+    if (settlement.kind === "back") return file.back([key]);
+    const wall = Math.floor(this.#clock.wall());
+    const found = await file.last<boolean>({ do: "settle", key, id, wall, settlement });
+    if (!found) throw new Failure(`job "${id}" of pipeline "${this.#name}" is not in its file`);
+  }
+
+  async stat(): Promise<DriverStat> {
+    const { file, pipeline } = this.#opened;
+    return await file.ask({ do: "stat", pipeline });
+  }
+
+  async dead(most: number, after?: string): Promise<DeadJob[]> {
+    const { file, pipeline } = this.#opened;
+    return await file.ask<BuriedJob[]>({ do: "dead", pipeline, most, after });
+  }
+
+  async retry(id: string): Promise<boolean> {
+    const { file, pipeline } = this.#opened;
+    return await file.ask({ do: "retry", pipeline, id });
+  }
+
+  async drop(id: string): Promise<boolean> {
+    const { file, pipeline } = this.#opened;
+    return await file.ask({ do: "drop", pipeline, id });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#end.signal.aborted) return;
+    this.#end.abort(this.#closedFailure());
+    const open = this.#open;
+    if (open === undefined) return;
+    const keys = [...this.#reserved].map((one) => (one as Taken).key);
+    this.#reserved.clear();
+    if (keys.length > 0) open.file.back(keys);
+    open.unwatch();
+    await open[Symbol.asyncDispose]();
+  }
+
+  /** @throws Failure when it is closed */
+  get #opened(): Open {
+    if (this.#open === undefined || this.#end.signal.aborted) throw this.#closedFailure();
+    return this.#open;
+  }
+
+  #closedFailure(): Failure {
+    return new Failure(`pipeline "${this.#name}" is closed`);
+  }
+}
+
+/** A job as it goes to the thread, with a payload that is nobody else's and no part of something bigger. */
+function stored(job: Job): StoredJob {
+  const { id, name, headers, priority, delay, auto_ack, unique } = job;
+  const payload = new Uint8Array(job.payload);
+  return { id, name, payload, headers, priority, delay, auto_ack, unique };
+}
