@@ -59,6 +59,8 @@ import { statusAddress } from "../control/status_address.ts";
 import { statusHost } from "./health.ts";
 import { MetricsAddress } from "../control/metrics_address.ts";
 import { daemonMetrics } from "../control/daemon_metrics.ts";
+import { jobsMetrics } from "../control/jobs_metrics.ts";
+import { pipelineStatuses } from "./jobs_operations.ts";
 import { operations, reload } from "./operations.ts";
 import type { Ready, ServeOptions } from "./options.ts";
 import { type Paths, pathsOf } from "./paths.ts";
@@ -193,6 +195,7 @@ export async function runDaemon(options: ServeOptions): Promise<ExitCode> {
     const asked = operations(context, (why) => end(why));
     const metrics = new MetricsAddress(prometheus, outside);
     daemonMetrics(prometheus, asked);
+    jobsMetrics(prometheus, () => pipelineStatuses(context));
     teardown.add("status", () => status.drain(), STEP_LIMIT);
     teardown.add("metrics", () => metrics.drain(), STEP_LIMIT);
     teardown.add("rpc", () => rpc.close(), STEP_LIMIT);

@@ -35,8 +35,11 @@ export interface Metrics {
   gauge(spec: MetricSpec): Gauge;
   /** `buckets`: upper bounds, ascending. */
   histogram(spec: MetricSpec & { buckets?: readonly number[] }): Histogram;
-  /** Called before each exposition, to set gauges from what is so then. @returns takes it back */
-  beforeScrape(update: () => void): () => void;
+  /**
+   * Called before each exposition, which waits for it, to set gauges from what is so then.
+   * @returns takes it back
+   */
+  beforeScrape(update: () => void | Promise<void>): () => void;
 }
 
 const nothing = { add() {}, set() {}, clear() {}, observe() {} };

@@ -44,7 +44,7 @@ class Entry {
 /** See the file's comment. */
 export class Prometheus implements Metrics {
   readonly #entries = new Map<string, Entry>();
-  readonly #updates = new Set<() => void>();
+  readonly #updates = new Set<() => void | Promise<void>>();
   readonly #dropped: Counter;
   #client: typeof Client | undefined;
   #registry: Client.Registry | undefined;
@@ -103,7 +103,7 @@ export class Prometheus implements Metrics {
     };
   }
 
-  beforeScrape(update: () => void): () => void {
+  beforeScrape(update: () => void | Promise<void>): () => void {
     this.#updates.add(update);
     return () => this.#updates.delete(update);
   }
@@ -111,7 +111,7 @@ export class Prometheus implements Metrics {
   /** The exposition: everything as it is now. Loads the library when need be. */
   async expose(): Promise<{ type: string; text: string }> {
     await this.load();
-    for (const update of this.#updates) update();
+    await Promise.all([...this.#updates].map((update) => update()));
     const { contentType } = this.#registry!;
     const parts = [await this.#registry!.metrics(), await this.#app!.text()];
     return { type: contentType, text: parts.filter((part) => part.trim() !== "").join("\n") };

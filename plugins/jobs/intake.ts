@@ -25,6 +25,7 @@ import type { PluginHost } from "../plugin.ts";
 import { reopened } from "./compare.ts";
 import type { JobsEngine } from "./engine.ts";
 import { Pipelines } from "./pipelines.ts";
+import { type Measure, pushMetrics } from "./push_metrics.ts";
 import { Target } from "./target.ts";
 
 const NAME = "jobs";
@@ -38,6 +39,8 @@ export interface Generation {
 export class JobsIntake implements Intake<Generation> {
   readonly name = NAME;
   readonly gate: Gate<Target>;
+  /** Of pushes by clients. */
+  readonly measure: Measure;
   readonly #host: PluginHost;
   readonly #pipelines: Pipelines;
   /** Those that were built and not dropped. */
@@ -48,9 +51,10 @@ export class JobsIntake implements Intake<Generation> {
 
   constructor(host: PluginHost) {
     this.#host = host;
-    const { system, clock, emit, state_dir } = host;
+    const { system, clock, emit, state_dir, metrics } = host;
     this.gate = new Gate(clock);
     this.#pipelines = new Pipelines({ system, clock, emit, state_dir }, this.gate);
+    this.measure = pushMetrics(metrics, clock, this.engine);
   }
 
   /** What can be asked of the pipelines. */

@@ -26,6 +26,7 @@ import {
   unsigned,
 } from "../../lib/goridge/rpc_message.ts";
 import type { JobsEngine, NewJob } from "./engine.ts";
+import type { Measure } from "./push_metrics.ts";
 import { type PipelineState, pipelineStates } from "./states.ts";
 
 interface Options {
@@ -83,19 +84,23 @@ const nothing = new Message<Record<never, never>>({});
 /** Seconds a job may be put off: a year. */
 const MAX_DELAY = 365 * 24 * 3600;
 
-/** `jobs.*` and `informer.Jobs` */
-export function jobsTable({ engine }: { readonly engine: JobsEngine }): RpcTable {
+/** `jobs.*` and `informer.Jobs`. `measure`: of pushes. */
+export function jobsTable(
+  { engine, measure }: { readonly engine: JobsEngine; readonly measure: Measure },
+): RpcTable {
   return {
     "jobs.Push": async (call) => {
       const { job } = pushed.argument(call);
       if (job === null) throw new RpcError("the argument has no job");
       if (job.id === "") throw new RpcError("empty ID field not allowed");
-      await engine.push(pipelineOf(job), [newJob(job)]);
+      const pipeline = pipelineOf(job);
+      await measure(pipeline, 1, "single", () => engine.push(pipeline, [newJob(job)]));
       return nothing.answer(call, {});
     },
     "jobs.PushBatch": async (call) => {
       for (const run of together(batch.argument(call).jobs)) {
-        await engine.push(pipelineOf(run[0]), run.map(newJob));
+        const pipeline = pipelineOf(run[0]);
+        await measure(pipeline, run.length, "batch", () => engine.push(pipeline, run.map(newJob)));
       }
       return nothing.answer(call, {});
     },
