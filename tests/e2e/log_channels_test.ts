@@ -136,3 +136,32 @@ daemonTest("level, form, several places, rotation; a reload changes them live", 
   assert(d.read("access.log")!.endsWith("}\r\n"));
   assert(!/^\d\d:\d\d/m.test(d.read("main.log")!.slice(main)), "the server's lines are JSON again");
 });
+
+daemonTest("detached, its default file stands for standard error and output, and no more", {
+  start: false,
+  config: ({ dir }) => ({
+    processes: { idle: { command: "sleep 1000" } },
+    service: { beat: { command: "sleep 1000" } },
+    logs: {
+      mode: "production",
+      output: [`${dir}/main.log`, "stdout"],
+      channels: { service: { output: "stderr" } },
+    },
+  }),
+}, async (d) => {
+  const started = await d.ok("serve", "--detach", "--json");
+  assertEquals(started.json().log_file, d.path("main.log"));
+  await logged(d, "main.log", "daemon_ready");
+  await logged(d, "state/log/daemon.log", "daemon_ready");
+  await logged(d, "state/log/daemon.log", "process_started");
+  assertEquals(names(d, "main.log").includes("process_started"), false);
+  await d.ok("shutdown");
+
+  const given = await d.ok("serve", "--detach", "--json", "--log-file", d.path("given.log"));
+  assertEquals(given.json().log_file, d.path("given.log"));
+  const before = names(d, "main.log").length;
+  await logged(d, "given.log", "daemon_ready");
+  await logged(d, "given.log", "process_started");
+  assertEquals(names(d, "main.log").length, before);
+  await d.ok("shutdown");
+});
