@@ -39,6 +39,8 @@ export interface Job {
   readonly auto_ack: boolean;
   /** Deduplication key; a job whose key was pushed within the pipeline's window is not stored again. */
   readonly unique?: string;
+  /** Milliseconds; instead of the pipeline's window, also where the pipeline has none. */
+  readonly unique_window?: number;
 }
 
 /** A job that was taken. */

@@ -22,6 +22,8 @@ export interface NewJob {
   readonly auto_ack?: boolean;
   /** Deduplication key, where the pipeline has `unique`; undefined: the header `unique`, if there. */
   readonly unique?: string;
+  /** Milliseconds: the key counts even where the pipeline has no `unique`, if its driver knows keys. */
+  readonly unique_window?: number;
 }
 
 /** How a pipeline is set up, and how it is now. */

@@ -145,12 +145,10 @@ export class MemoryDriver implements Driver {
   #push(jobs: readonly Job[]): void {
     const now = this.#clock.now();
     const window = this.#settings.unique?.window;
-    const fresh = window === undefined ? jobs : this.#keys.fresh(jobs, now);
+    const fresh = this.#keys.fresh(jobs, window, now);
     this.#mayHold(fresh);
     for (const job of fresh) {
-      if (window !== undefined && job.unique !== undefined) {
-        this.#keys.remember(job.unique, now + window);
-      }
+      this.#keys.remember(job, window, now);
       this.#size += job.payload.length;
       this.#put(new Stored(job, job.headers, 1, undefined, this.#seq++, now + job.delay), now);
     }

@@ -359,14 +359,10 @@ function poolOf({ pool }: PipelineConfig, jobs: JobsConfig | undefined): string 
   return jobs?.pools === undefined ? "jobs" : `jobs.${pool ?? DEFAULT_POOL}`;
 }
 
-function complete(job: NewJob, { settings, name }: Pipeline): Job {
+function complete(job: NewJob, pipeline: Pipeline): Job {
   const { id, priority, delay = 0, auto_ack = false, payload, headers = {} } = job;
+  const { settings } = pipeline;
   const { pool } = settings;
-  if (job.unique !== undefined && settings.unique === undefined) {
-    throw new Failure(`pipeline ${name} keeps no keys of unique jobs`, {
-      fix: `write jobs.pipelines.${name}.unique`,
-    });
-  }
   return {
     id: id || crypto.randomUUID(),
     name: job.name,
@@ -375,6 +371,19 @@ function complete(job: NewJob, { settings, name }: Pipeline): Job {
     priority: priority || settings.priority,
     delay: Math.max(0, delay),
     auto_ack,
-    unique: settings.unique && (job.unique ?? headers.unique?.[0]),
+    ...keyOf(job, pipeline),
   };
+}
+
+/** @throws Failure for a key that nobody would keep */
+function keyOf(
+  { unique, unique_window, headers }: NewJob,
+  { settings, driver, name }: Pipeline,
+): Pick<Job, "unique" | "unique_window"> {
+  if (unique_window !== undefined) return driver.can.unique ? { unique, unique_window } : {};
+  if (settings.unique !== undefined) return { unique: unique ?? headers?.unique?.[0] };
+  if (unique === undefined) return {};
+  throw new Failure(`pipeline ${name} keeps no keys of unique jobs`, {
+    fix: `write jobs.pipelines.${name}.unique`,
+  });
 }

@@ -260,6 +260,20 @@ export function conformance(candidate: Candidate): void {
     assertEquals(await takeIds(driver, 5), ["h"]);
   }, can.unique);
 
+  with_(
+    "a job may bring a window of its own, also where its pipeline has none",
+    async (driver, bench) => {
+      const one = (id: string) => jobOf({ id, unique: "k", unique_window: 4 * second });
+      await driver.push([one("a"), one("b"), jobOf({ id: "c", unique: "k" })]);
+      await driver.push([one("d")]);
+      assertEquals((await takeAll(driver, 2)).map(({ id }) => id), ["a", "c"]);
+      await bench.pass(4.1 * second);
+      await driver.push([one("e")]);
+      assertEquals(await takeIds(driver, 5), ["e"]);
+    },
+    can.unique,
+  );
+
   with_("without a window keys mean nothing", async (driver) => {
     await driver.push([jobOf({ unique: "k" }), jobOf({ unique: "k" })]);
     assertEquals((await takeAll(driver, 2)).length, 2);
