@@ -177,11 +177,14 @@ export interface Events {
     release?: string;
     pid?: number;
   };
+  job_unreadable: { pipeline: string; id: string; reason: string };
   job_unsettled: { pipeline: string; job: string; id: string; error: string };
   jobs_handed_back: { pipeline: string; jobs: number; reason: string };
+  jobs_left_behind: { pipeline: string; jobs: number; reason: string };
   jobs_lost: { pipeline: string; jobs: number; reason: string };
   jobs_waiting: { pool: string; reason: string; next_try_ms: number };
   pipeline_down: { pipeline: string; driver: string; error: string; next_try_at?: string };
+  pipeline_volatile: { pipeline: string; driver: string; reason: string };
   pipeline_ready: { pipeline: string; driver: string };
   pipeline_declared: { pipeline: string; driver: string };
   pipeline_destroyed: { pipeline: string; driver: string };
@@ -245,10 +248,13 @@ const LEVELS: Partial<Record<EventName, Level>> = {
   pool_failing: "error",
   pool_exhausted: "warn",
   job_failed: "warn",
+  job_unreadable: "warn",
   job_unsettled: "error",
+  jobs_left_behind: "warn",
   jobs_lost: "warn",
   jobs_waiting: "warn",
   pipeline_down: "error",
+  pipeline_volatile: "warn",
 };
 
 /** The level an event is logged at (a wanted exit is less than a crash). */
