@@ -126,3 +126,47 @@ smallDiskDaemonTest("a disk that is full stops no program and no daemon, and is 
   await d.ok("shutdown");
   assertEquals((await d.ended()).code, 0);
 });
+
+/** Writes until nothing more fits. @returns how to make room again */
+function fill(directory: string): () => void {
+  const path = `${directory}/filler`;
+  using file = Deno.openSync(path, { write: true, create: true });
+  for (const size of [65_536, 4096, 1]) {
+    try {
+      for (;;) file.writeSync(new Uint8Array(size));
+    } catch (error) {
+      if (!(error instanceof Error && error.message.includes("No space"))) throw error;
+    }
+  }
+  return () => Deno.removeSync(path);
+}
+
+smallDiskDaemonTest("the disk of everything that is kept is full", {
+  start: false,
+  config: ({ dir }) => ({ processes: { flood: { command: flood(dir) } } }),
+}, async (d) => {
+  using _disk = smallDisk(d.path("state"), "1m");
+  await using print = new Fifo(d.path("print"));
+  await using done = new Fifo(d.path("printed"));
+  await d.start();
+  await d.deploy("v1");
+  const makeRoom = fill(d.path("state"));
+  print.release();
+  assertEquals(await done.line(), "through");
+  // It goes live, and says that a restart would not know it.
+  const args = ["--release-path", d.release("v2"), "--release-id", "v2"];
+  const { code, stdout, stderr } = await d.cli("deploy", ...args);
+  assertEquals(code, 6, stdout + stderr);
+  assertMatch(stdout + stderr, /v2 is live .*\n.*no space left on device/i);
+  assertEquals((await d.status()).active_release_id, "v2");
+  await d.event("journal_failed");
+  print.release();
+  assertEquals(await done.line(), "through");
+  makeRoom();
+  await d.deploy("v3");
+  await d.event("journal_lost");
+  const { live } = JSON.parse(d.read("state/state.json")!);
+  assertEquals(live.release_id, "v3");
+  await d.ok("shutdown");
+  assertEquals((await d.ended()).code, 0);
+});
