@@ -35,7 +35,7 @@ export interface PipelineStatus {
   priority: number;
   /** By a client; it is gone when the daemon ends. */
   declared: boolean;
-  /** Due, and at no worker. */
+  /** Due, and not running. */
   waiting: number | null;
   /** Not due yet. */
   delayed: number | null;
@@ -43,7 +43,7 @@ export interface PipelineStatus {
   reserved: number | null;
   /** Dead letters that are kept. */
   dead: number | null;
-  /** At workers of this daemon. */
+  /** At workers of this daemon, or next in line for one (`num_pollers`). */
   running: number;
   /** Since the daemon came up. */
   counts: {

@@ -40,11 +40,11 @@ export function jobsMetrics(
   const gauge = (name: string, help: string) =>
     metrics.gauge({ name: `supervisor_jobs_${name}`, help, labels: LABELS });
   const numbers = [
-    ["waiting", gauge("waiting", "Jobs that are due and at no worker")],
+    ["waiting", gauge("waiting", "Jobs that are due and not running")],
     ["delayed", gauge("delayed", "Jobs that are not due yet")],
     ["reserved", gauge("reserved", "Jobs taken out of the driver and not ended")],
     ["dead", gauge("dead", "Dead letters that are kept")],
-    ["running", gauge("running", "Jobs at workers")],
+    ["running", gauge("running", "Jobs at workers, or next in line for one")],
   ] as const;
   const up = gauge("pipeline_up", "1 when the driver can be reached, else 0");
   const consuming = gauge("pipeline_consuming", "1 when jobs are given to workers, else 0");
