@@ -12,10 +12,13 @@ import type { Output } from "./output.ts";
 import type { Place } from "./place.ts";
 
 /**
- * What an option takes. `count`: a whole number from 1 up. `moment`: a duration back from now
- * (`10m`) or a date with time.
+ * What an option takes. `count`: a whole number from 1 up. `duration`: `10m`. `moment`: a duration back
+ * from now (`10m`) or a date with time.
  */
-export type OptionKind = "flag" | "text" | "path" | "list" | "count" | "moment";
+export type OptionKind = "flag" | "text" | "path" | "list" | "count" | "duration" | "moment";
+
+/** What a running daemon has names for; completion asks it. */
+export type Named = "process" | "pool" | "release";
 
 /** One option. */
 export interface Option {
@@ -29,6 +32,8 @@ export interface Option {
   required?: boolean;
   /** The only values allowed. */
   values?: readonly string[];
+  /** Its value is the name of one of these. */
+  names?: readonly Named[];
   /** Works only together with this other option. */
   needs?: string;
 }
@@ -40,10 +45,13 @@ export interface Argument {
   optional?: boolean;
   /** The only values allowed. */
   values?: readonly string[];
+  /** It is the name of one of these. */
+  names?: readonly Named[];
 }
 
 /** One command. */
 export interface Command {
+  /** One word, or the name of a group and a word: `deploy`, `jobs push`. */
   name: string;
   /** One line, imperative, no full stop. */
   about: string;
@@ -59,10 +67,13 @@ export interface Command {
 
 /** Values of options, already checked. */
 export interface Values {
+  has(name: string): boolean;
   flag(name: string): boolean;
   text(name: string): string | undefined;
   list(name: string): string[];
   count(name: string): number | undefined;
+  /** Milliseconds. */
+  duration(name: string): number | undefined;
   /** Milliseconds since 1970. */
   moment(name: string): number | undefined;
 }
@@ -92,3 +103,13 @@ export const CLIENT_EXITS: Partial<Record<ExitCode, string>> = {
   [Exit.config]: "no configuration says where the daemon is",
   [Exit.noDaemon]: "no daemon reachable",
 };
+
+/** What is typed first: names of commands of one word, and of groups, each once. */
+export function namesOf(commands: readonly Command[]): string[] {
+  return [...new Set(commands.map(({ name }) => name.split(" ")[0]))];
+}
+
+/** The commands of a group; none: it is no group. */
+export function groupOf(name: string, commands: readonly Command[]): Command[] {
+  return commands.filter((command) => command.name.startsWith(`${name} `));
+}

@@ -14,7 +14,11 @@ import { explain } from "./commands/explain.ts";
 import { helpOf } from "./commands/help.ts";
 import { import_ } from "./commands/import.ts";
 import { init } from "./commands/init.ts";
+import { jobsList, jobsPause, jobsResume, jobsStat } from "./commands/jobs.ts";
+import { jobsDead, jobsDrop, jobsRetry } from "./commands/jobs_dead.ts";
+import { jobsPush } from "./commands/jobs_push.ts";
 import { logs } from "./commands/logs.ts";
+import { names } from "./commands/names.ts";
 import { plan } from "./commands/plan.ts";
 import { predeployCleanup } from "./commands/predeploy_cleanup.ts";
 import { recover } from "./commands/recover.ts";
@@ -51,6 +55,14 @@ export const COMMANDS: readonly Command[] = [
   logs,
   events,
   explain,
+  jobsList,
+  jobsStat,
+  jobsPush,
+  jobsPause,
+  jobsResume,
+  jobsDead,
+  jobsRetry,
+  jobsDrop,
   validate,
   doctor,
   recover,
@@ -65,4 +77,4 @@ export const COMMANDS: readonly Command[] = [
 ];
 
 /** Commands that only the program itself calls. */
-export const HIDDEN: readonly Command[] = [evaluate];
+export const HIDDEN: readonly Command[] = [evaluate, names];

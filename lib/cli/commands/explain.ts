@@ -8,7 +8,11 @@ export const explain: Command = {
   name: "explain",
   about: "say why a process, pool, worker or release is as it is, and what happened to it",
   arguments: [
-    { name: "NAME", about: "a process, one copy (web#0), a pool, a worker (http#0) or a release" },
+    {
+      name: "NAME",
+      about: "a process, one copy (web#0), a pool, a worker (http#0) or a release",
+      names: ["process", "pool", "release"],
+    },
   ],
   options: [],
   exits: {

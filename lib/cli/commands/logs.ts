@@ -21,6 +21,7 @@ export const logs: Command = {
       kind: "text",
       value: "ID",
       about: "one process with all copies, or one copy",
+      names: ["process"],
     },
     {
       name: "lines",

@@ -9,7 +9,12 @@ export const reset: Command = {
   name: "reset",
   about: "replace workers one after the other, each new one ready before the old one goes",
   arguments: [
-    { name: "PLUGIN", about: "only this plugin (jobs) or pool (jobs.mail)", optional: true },
+    {
+      name: "PLUGIN",
+      about: "only this plugin (jobs) or pool (jobs.mail)",
+      optional: true,
+      names: ["pool"],
+    },
   ],
   options: [],
   exits: {

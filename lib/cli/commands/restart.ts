@@ -15,6 +15,7 @@ export const restart: Command = {
       kind: "text",
       value: "ID",
       about: "one process with all copies, or one copy",
+      names: ["process"],
     },
     {
       name: "policy",

@@ -9,7 +9,13 @@ export const rollback: Command = {
   about: "switch back to the release that was live before, or to the named one",
   argumentMeans: "release-id",
   options: [
-    { name: "release-id", kind: "text", value: "ID", about: "the release to go back to" },
+    {
+      name: "release-id",
+      kind: "text",
+      value: "ID",
+      about: "the release to go back to",
+      names: ["release"],
+    },
     { name: "wait", kind: "flag", about: "also wait until the release before is drained" },
   ],
   exits: {

@@ -8,7 +8,11 @@ export const scale: Command = {
   name: "scale",
   about: "run another number of copies or workers, until the configuration says another",
   arguments: [
-    { name: "NAME", about: "the process, or the worker pool (http, jobs.mail)" },
+    {
+      name: "NAME",
+      about: "the process, or the worker pool (http, jobs.mail)",
+      names: ["process", "pool"],
+    },
     { name: "COUNT", about: "how many; processes may have 0" },
   ],
   options: [],

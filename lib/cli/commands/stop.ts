@@ -9,7 +9,13 @@ export const stop: Command = {
   about: "stop the live release, or the named one: drain, then stop; the daemon stays",
   argumentMeans: "release-id",
   options: [
-    { name: "release-id", kind: "text", value: "ID", about: "the release to stop" },
+    {
+      name: "release-id",
+      kind: "text",
+      value: "ID",
+      about: "the release to stop",
+      names: ["release"],
+    },
     { name: "now", kind: "flag", about: "do not drain" },
   ],
   exits: {

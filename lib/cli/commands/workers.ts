@@ -9,7 +9,12 @@ export const workers: Command = {
   name: "workers",
   about: "show what every worker is doing right now",
   arguments: [
-    { name: "PLUGIN", about: "only this plugin (jobs) or pool (jobs.mail)", optional: true },
+    {
+      name: "PLUGIN",
+      about: "only this plugin (jobs) or pool (jobs.mail)",
+      optional: true,
+      names: ["pool"],
+    },
   ],
   options: [WATCH],
   exits: {

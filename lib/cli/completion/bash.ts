@@ -1,18 +1,28 @@
 /**
  * Completion for bash, which needs no other package.
  *
- * Invariant: the script calls nothing but bash's own words: completing never starts the program.
+ * Invariant: the script calls nothing but bash's own words, and the program only for names that a
+ * running daemon has; no such name is ever run.
  */
 
-import type { Command, Option } from "../command.ts";
+import { type Command, namesOf, type Option } from "../command.ts";
+import { NAMES } from "../commands/names.ts";
 import { GLOBAL_OPTIONS } from "../options.ts";
-import { type Offer, offerOf, offerOfArgument, spellings } from "./words.ts";
+import { groupsOf, type Offer, offerOf, offerOfArgument, spellings } from "./words.ts";
 
 export function bashCompletion(commands: readonly Command[]): string {
   const valued = GLOBAL_OPTIONS.filter(({ kind }) => kind !== "flag").flatMap(spellings);
+  const names = namesOf(commands);
+  const groups = groupsOf(commands);
   const lines = [
     "# Completion of supervisor for bash. Put it into",
     "# ~/.local/share/bash-completion/completions/supervisor, or source it.",
+    "_supervisor_names() {",
+    "  local name",
+    "  while IFS= read -r name; do",
+    '    if [[ "$name" == "$cur"* ]]; then COMPREPLY+=("$(printf %q "$name")"); fi',
+    `  done < <("\${COMP_WORDS[0]}" ${NAMES} "$1" -- "$(printf '%s\\n' "\${COMP_WORDS[@]:1}")" 2>/dev/null)`,
+    "}",
     "_supervisor() {",
     '  local cur="${COMP_WORDS[COMP_CWORD]}" prev="" command="" i=1 at=0',
     "  COMPREPLY=()",
@@ -27,7 +37,11 @@ export function bashCompletion(commands: readonly Command[]): string {
     '        if [[ "${COMP_WORDS[i]}" == "=" ]]; then ((i++)); fi',
     "        ;;",
     "      -*) ;;",
-    '      *) command="${COMP_WORDS[i]}"; at=$i; break ;;',
+    "      *)",
+    '        command="${command:+$command }${COMP_WORDS[i]}"; at=$i',
+    // The name of a group is only the first of two words.
+    `        case "$command" in ${groups.map(({ name }) => name).join("|")}) ;; *) break ;; esac`,
+    "        ;;",
     "    esac",
     "    ((i++))",
     "  done",
@@ -35,8 +49,15 @@ export function bashCompletion(commands: readonly Command[]): string {
     '    "")',
     ...offers(GLOBAL_OPTIONS),
     `      if [[ "$cur" == -* ]]; then ${words(GLOBAL_OPTIONS.flatMap(spellings))}`,
-    `      else ${words(commands.map(({ name }) => name))}; fi`,
+    `      else ${words(names)}; fi`,
     "      ;;",
+    ...groups.flatMap(({ name, actions }) => [
+      `    ${name})`,
+      ...offers(GLOBAL_OPTIONS),
+      `      if [[ "$cur" == -* ]]; then ${words(GLOBAL_OPTIONS.flatMap(spellings))}`,
+      `      else ${words(actions)}; fi`,
+      "      ;;",
+    ]),
     ...commands.flatMap((command) => caseOf(command, commands)),
     "  esac",
     "}",
@@ -53,7 +74,7 @@ function caseOf(command: Command, commands: readonly Command[]): string[] {
     `      if ((COMP_CWORD == at + 1)); then ${reply[0]}; fi`,
   ];
   return [
-    `    ${command.name})`,
+    `    "${command.name}")`,
     ...offers(options),
     `      if [[ "$cur" == -* ]]; then ${words(options.flatMap(spellings))}; return; fi`,
     ...first,
@@ -79,6 +100,8 @@ function replyOf(offer: Offer): string | undefined {
       return `compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$cur")`;
     case "directories":
       return `compopt -o filenames; mapfile -t COMPREPLY < <(compgen -d -- "$cur")`;
+    case "names":
+      return `_supervisor_names ${offer.names.join(",")}`;
     case "none":
       return undefined;
   }
