@@ -15,7 +15,7 @@
  */
 
 import { freshHistory, nextTry, type RetryPolicy, stayedUp } from "../../lib/core/backoff.ts";
-import { type Clock, stamp, type Timer } from "../../lib/core/clock.ts";
+import { type Clock, stamp, type Timer, within } from "../../lib/core/clock.ts";
 import { Failure, messageOf } from "../../lib/core/failure.ts";
 import type { DriverState } from "./driver.ts";
 
@@ -42,6 +42,8 @@ export interface LinkSpec<C extends Connection> {
   readonly whom: string;
   /** What to do about one that does not answer. */
   readonly fix: string;
+  /** For one attempt, milliseconds; DIAL_LIMIT where none is named. */
+  readonly limit?: number;
   /** A connection that can be used. `signal`: nobody waits for it any more. */
   dial(signal: AbortSignal): Promise<C>;
 }
@@ -62,6 +64,8 @@ export class Link<C extends Connection> implements AsyncDisposable {
   /** Clock milliseconds; since then it is ready. */
   #since = 0;
   #dialling: AbortController | undefined;
+  /** Settles when the dial of now has, also one that nobody waits for any more. */
+  #dialled: Promise<void> = Promise.resolve();
   #redial: Timer | undefined;
   #tries = freshHistory();
   #opened = false;
@@ -146,6 +150,7 @@ export class Link<C extends Connection> implements AsyncDisposable {
     const connection = this.#connection;
     this.#connection = undefined;
     if (connection !== undefined) await this.#drop(connection);
+    else await within(this.#clock, CLOSE_LIMIT, this.#dialled);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -156,9 +161,9 @@ export class Link<C extends Connection> implements AsyncDisposable {
     const dialling = new AbortController();
     this.#dialling = dialling;
     this.#redial = undefined;
-    const { whom } = this.#spec;
-    const late = this.#clock.timer(DIAL_LIMIT, () => {
-      dialling.abort(new Failure(`${whom} did not answer within ${DIAL_LIMIT / 1000} s`));
+    const { whom, limit = DIAL_LIMIT } = this.#spec;
+    const late = this.#clock.timer(limit, () => {
+      dialling.abort(new Failure(`${whom} did not answer within ${limit / 1000} s`));
     });
     try {
       this.#have(await this.#connect(dialling.signal));
@@ -174,10 +179,10 @@ export class Link<C extends Connection> implements AsyncDisposable {
     return new Promise((resolve, reject) => {
       const abort = () => reject(signal.reason);
       signal.addEventListener("abort", abort, { once: true });
-      this.#spec.dial(signal).then((connection) => {
+      this.#dialled = this.#spec.dial(signal).then((connection) => {
         signal.removeEventListener("abort", abort);
-        if (signal.aborted) this.#drop(connection);
-        else resolve(connection);
+        if (!signal.aborted) return resolve(connection);
+        return this.#drop(connection);
       }, reject);
     });
   }

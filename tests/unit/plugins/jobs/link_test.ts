@@ -204,11 +204,21 @@ Deno.test("link: close ends the connection, the waiting and the dialling", async
   const dialling = new Exchange();
   dialling.link.open();
   const refused = assertRejects(() => dialling.link.ready(), Error, "is closed");
-  await dialling.link.close();
+  const closing = dialling.link.close();
   await refused;
   assertEquals(dialling.dials[0].signal.aborted, true);
   assertEquals((await dialling.answer()).closed, 1);
+  await closing;
   assertEquals(dialling.clock.pending, 0);
+
+  const mute = new Exchange();
+  mute.link.open();
+  let over = false;
+  const waited = mute.link.close().then(() => over = true);
+  await mute.clock.advance(CLOSE_LIMIT - 1);
+  assertEquals(over, false, "a dial that does not end is waited for");
+  await mute.clock.advance(1);
+  await waited;
 
   const waiting = new Exchange();
   waiting.link.open();
