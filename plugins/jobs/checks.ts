@@ -42,16 +42,18 @@ export function jobsChecks(
   // Nobody is told of what a question comes across.
   const host: DriverHost = { system: machine, clock: machine.clock, state_dir, emit() {} };
   const run = async () => {
+    const answers = await Promise.all(
+      pipelines.map(([, settings]) => ask(settings, jobs.brokers[settings.driver], host, recipes)),
+    );
+    // A broker that is not there is not there for all pipelines: one sentence, not one for each.
     const complaints = new Map<string, Complaint>();
-    await Promise.all(pipelines.map(async ([name, settings]) => {
-      const { driver } = settings;
-      const wrong = await ask(settings, jobs.brokers[driver], host, recipes);
-      if (wrong === undefined) return;
-      // A broker that is not there is not there for all pipelines: one sentence, not one for each.
-      const { message, fix } = wrong;
-      const known = complaints.get(message) ?? { driver, pipelines: [], message, fix };
-      complaints.set(message, { ...known, pipelines: [...known.pipelines, name] });
-    }));
+    for (const [i, [name, { driver }]] of pipelines.entries()) {
+      const { message, fix } = answers[i] ?? {};
+      if (message === undefined) continue;
+      const key = `${driver} ${message}`;
+      const known = complaints.get(key)?.pipelines ?? [];
+      complaints.set(key, { driver, pipelines: [...known, name], message, fix });
+    }
     const findings = [...complaints.values()].map(({ driver, pipelines, message, fix }) =>
       fail(`${pipelines.join(", ")} (${driver}): ${message}`, fix)
     );

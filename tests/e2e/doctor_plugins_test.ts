@@ -89,3 +89,16 @@ daemonTest("where Unix sockets shall be", { config: {}, start: false }, async (d
   }
   await assertFinds(d, "addresses", "ok", /other\.sock/);
 });
+
+daemonTest("where pipelines keep their jobs", { config: {}, start: false }, async (d) => {
+  const pipelines = (all: Yaml) =>
+    d.configure({ server: { command }, jobs: { pipelines: all, pool: { num_workers: 1 } } });
+  pipelines({ mail: { driver: "memory" }, news: { driver: "sqlite" } });
+  await assertFinds(d, "pipelines", "ok", /^mail, news$/);
+  const file = d.write("jobs.db", "something else");
+  const sqlite = { driver: "sqlite", config: { file } };
+  pipelines({ mail: { driver: "memory" }, news: sqlite, bulk: sqlite });
+  await assertFinds(d, "pipelines", "fail", /^news, bulk \(sqlite\): .*jobs\.db/);
+  pipelines({ news: { driver: "sqlite", config: { file: d.path("nowhere", "jobs.db") } } });
+  await assertFinds(d, "pipelines", "fail", /^news \(sqlite\): .*nowhere/);
+});
