@@ -5,7 +5,7 @@
  */
 
 import { Exit, type ExitCode } from "../core/failure.ts";
-import type { Argument, Command, Option } from "./command.ts";
+import { type Argument, type Command, groupOf, type Option } from "./command.ts";
 import { GLOBAL_OPTIONS } from "./options.ts";
 
 /** What the exit codes that every command can end with mean. */
@@ -25,15 +25,16 @@ export const EXIT_MEANINGS: Record<ExitCode, string> = {
   [Exit.partly]: "live, but with errors that are named",
 };
 
-/** `supervisor help`. */
-export function overview(commands: readonly Command[]): string {
+/** `supervisor help`, or `supervisor help GROUP`. */
+export function overview(commands: readonly Command[], group?: string): string {
+  const shown = group === undefined ? commands : groupOf(group, commands);
   return [
     "supervisor keeps an application running and replaces it without losing a request",
     "",
-    "usage: supervisor COMMAND [OPTIONS]",
+    `usage: supervisor ${group === undefined ? "" : `${group} `}COMMAND [OPTIONS]`,
     "",
     "commands:",
-    ...columns(commands.map((command) => [command.name, command.about])),
+    ...columns(shown.map((command) => [command.name, command.about])),
     "",
     "options of every command:",
     ...columns(GLOBAL_OPTIONS.map(optionRow)),
@@ -41,7 +42,7 @@ export function overview(commands: readonly Command[]): string {
     "exit codes:",
     ...columns(Object.entries(EXIT_MEANINGS)),
     "",
-    "supervisor COMMAND --help tells more of one command",
+    `supervisor ${group ?? ""} COMMAND --help tells more of one command`.replace("  ", " "),
     "",
   ].join("\n");
 }

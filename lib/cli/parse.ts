@@ -9,13 +9,15 @@ import { parseArgs } from "@std/cli/parse-args";
 import { parseDuration } from "../core/duration.ts";
 import { Exit, Failure } from "../core/failure.ts";
 import { nearest } from "../core/suggest.ts";
-import type { Command, Option, Values } from "./command.ts";
+import { type Command, groupOf, namesOf, type Option, type Values } from "./command.ts";
 import { GLOBAL_OPTIONS } from "./options.ts";
 
 /** What the words meant. */
 export interface Parsed {
   /** Undefined: no command was named. */
   command?: Command;
+  /** Only the first word of a group of commands was named, and its help asked for. */
+  group?: string;
   values: Values;
   arguments: string[];
 }
@@ -28,11 +30,40 @@ export function parse(args: string[], commands: readonly Command[], now: Now): P
   const front = words(args, GLOBAL_OPTIONS, undefined, true);
   const [name, ...rest] = front.rest;
   if (name === undefined) return { values: new ParsedValues(front.found, now), arguments: [] };
+  if (groupOf(name, commands).length > 0) return parseGroup(name, front.found, rest, commands, now);
   const command = commands.find((command) => command.name === name);
-  if (command === undefined) throw unknownCommand(name, commands);
+  if (command === undefined) throw unknownCommand(name, namesOf(commands));
+  return parseCommand(command, front.found, rest, now);
+}
+
+/** The second word of a command's name comes next, perhaps behind options of every command. */
+function parseGroup(
+  name: string,
+  found: Found,
+  args: string[],
+  commands: readonly Command[],
+  now: Now,
+): Parsed {
+  const inner = words(args, GLOBAL_OPTIONS, undefined, true);
+  const all = merge(found, inner.found);
+  const [action, ...rest] = inner.rest;
+  if (action === undefined && all.has("help")) {
+    return { group: name, values: new ParsedValues(all, now), arguments: [] };
+  }
+  const group = groupOf(name, commands);
+  const command = group.find((command) => command.name === `${name} ${action}`);
+  if (command !== undefined) return parseCommand(command, all, rest, now);
+  if (action !== undefined) {
+    throw unknownCommand(`${name} ${action}`, group.map((command) => command.name));
+  }
+  const actions = group.map((command) => command.name.slice(name.length + 1));
+  throw usage(`${name} needs one of ${actions.join(", ")}`, `for example: ${group[0].examples[0]}`);
+}
+
+function parseCommand(command: Command, before: Found, args: string[], now: Now): Parsed {
   const options = [...command.options, ...GLOBAL_OPTIONS];
-  const back = words(rest, options, command, false);
-  const values = new ParsedValues(merge(front.found, back.found), now);
+  const back = words(args, options, command, false);
+  const values = new ParsedValues(merge(before, back.found), now);
   if (!values.flag("help")) {
     checkArguments(command, back.rest);
     checkTogether(command, values);
@@ -100,6 +131,9 @@ function checked(option: Option, value: string): string {
   }
   if (kind === "count" && !(/^\d{1,9}$/.test(value) && Number(value) > 0)) {
     throw usage(`--${name} needs a whole number from 1 up, not "${value}"`, `--${name} 50`);
+  }
+  if (kind === "duration" && parseDuration(value) === undefined) {
+    throw usage(`--${name} needs a duration, not "${value}"`, `--${name} 10m`);
   }
   if (kind === "moment" && momentOf(value, 0) === undefined) {
     const fix = `--${name} 10m, or --${name} 2030-01-31T12:00:00Z`;
@@ -202,14 +236,19 @@ class ParsedValues implements Values {
     return text === undefined ? undefined : Number(text);
   }
 
+  duration(name: string): number | undefined {
+    const text = this.text(name);
+    return text === undefined ? undefined : parseDuration(text);
+  }
+
   moment(name: string): number | undefined {
     const text = this.text(name);
     return text === undefined ? undefined : momentOf(text, this.#now());
   }
 }
 
-function unknownCommand(name: string, commands: readonly Command[]): Failure {
-  const near = nearest(name, commands.map((command) => command.name));
+function unknownCommand(name: string, names: readonly string[]): Failure {
+  const near = nearest(name, names);
   const fix = near === undefined ? "see supervisor help" : `did you mean "supervisor ${near}"?`;
   return usage(`there is no command "${name}"`, fix);
 }

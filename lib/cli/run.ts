@@ -35,7 +35,9 @@ export async function run(args: string[]): Promise<ExitCode> {
     const { command, values } = parsed;
     if (values.flag("version")) return await versionCommand().run(newCall(parsed, out, env));
     if (values.flag("help")) {
-      await out.data(command === undefined ? overview(COMMANDS) : commandHelp(command));
+      await out.data(
+        command === undefined ? overview(COMMANDS, parsed.group) : commandHelp(command),
+      );
       return Exit.done;
     }
     if (command === undefined) {

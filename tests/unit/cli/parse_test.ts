@@ -74,7 +74,32 @@ const REFUSED: [words: string, message: string, fix: string][] = [
     'scale takes only 2 arguments, but was given "2"',
     "see supervisor scale --help",
   ],
-  ["help a b", 'help takes only one argument, but was given "b"', "see supervisor help --help"],
+  [
+    "workers a b",
+    'workers takes only one argument, but was given "b"',
+    "see supervisor workers --help",
+  ],
+  ["help a b c", 'help takes only 2 arguments, but was given "c"', "see supervisor help --help"],
+  [
+    "jobs",
+    "jobs needs one of list, stat, push, pause, resume, dead, retry, drop",
+    "for example: supervisor jobs list",
+  ],
+  ["jobs lst", 'there is no command "jobs lst"', 'did you mean "supervisor jobs list"?'],
+  ["jbos list", 'there is no command "jbos"', 'did you mean "supervisor jobs"?'],
+  ["jobs --lines 5", 'unknown option "--lines"', "see supervisor help"],
+  [
+    "jobs list --lines 5",
+    'unknown option "--lines" for jobs list',
+    "see supervisor jobs list --help",
+  ],
+  ["jobs push mail", "jobs push needs NAME", "for example: supervisor jobs push mail App.Welcome"],
+  ["jobs push a b --delay soon", '--delay needs a duration, not "soon"', "--delay 10m"],
+  [
+    "jobs push a b --priority 0",
+    '--priority needs a whole number from 1 up, not "0"',
+    "--priority 50",
+  ],
   ["logs --lines 0", '--lines needs a whole number from 1 up, not "0"', "--lines 50"],
   ["logs --lines 1e3", '--lines needs a whole number from 1 up, not "1e3"', "--lines 50"],
   [
@@ -95,6 +120,21 @@ const REFUSED: [words: string, message: string, fix: string][] = [
     "add --release-path",
   ],
 ];
+
+Deno.test("commands of two words: options of every command stand anywhere", () => {
+  for (const words of ["--json jobs stat mail", "jobs --json stat mail", "jobs stat mail --json"]) {
+    const { command, values, arguments: [pipeline] } = parsed(words);
+    assertEquals([command?.name, values.flag("json"), pipeline], ["jobs stat", true, "mail"]);
+  }
+  assertEquals(parsed("jobs --help").group, "jobs");
+  assertEquals(parsed("jobs push --help").command?.name, "jobs push");
+  assertEquals(parsed("jobs retry -- --id").arguments, ["--id"]);
+});
+
+Deno.test("durations", () => {
+  assertEquals(parsed("jobs push a b --delay 1m30s").values.duration("delay"), 90_000);
+  assertEquals(parsed("jobs push a b").values.duration("delay"), undefined);
+});
 
 for (const [words, message, fix] of REFUSED) {
   Deno.test(`refused: ${words}`, () => {
