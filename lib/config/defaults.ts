@@ -162,10 +162,47 @@ export const PIPELINE = {
   timeout: 0,
 } as const;
 
+/** `jobs.schedules.<name>` */
+export const SCHEDULE = { payload: "", missed: "skip" } as const;
+
 /** `config` of a pipeline, by driver. */
 export const JOB_DRIVERS = {
   memory: { max_jobs: 1_000_000, max_size: 1024 * KIB * KIB },
   sqlite: { permissions: 0o600 },
+  nats: {
+    broker: { addr: "nats://127.0.0.1:4222" },
+    prefetch: 10,
+    stream: "default-stream",
+    subject: "default",
+    deliver_new: false,
+    delete_stream_on_stop: false,
+    ack_wait: 30 * SECOND,
+  },
+  redis: {
+    broker: { addr: "127.0.0.1:6379", db: 0 },
+    prefetch: 1000,
+    prefix: "supervisor:jobs:",
+    visibility_timeout: 60 * SECOND,
+  },
+  amqp: {
+    broker: { addr: "amqp://guest:guest@127.0.0.1:5672/" },
+    prefetch: 10,
+    exchange: {
+      name: "amqp.default",
+      type: "direct",
+      durable: false,
+      auto_delete: false,
+      declare: true,
+    },
+    queue: {
+      durable: false,
+      auto_delete: false,
+      exclusive: false,
+      delete_on_stop: false,
+      requeue_on_fail: false,
+      declare: true,
+    },
+  },
 } as const;
 
 /** `retry` of a pipeline; also in force where none is written. */

@@ -29,6 +29,8 @@ export interface Candidate {
   readonly can: Abilities;
   /** Milliseconds that stand for a second: fewer where the driver's time is not ours to move. */
   readonly second?: number;
+  /** Bytes of the largest payload its broker takes, where 50 MB are too many for it. */
+  readonly max_payload?: number;
   bench(): Bench | Promise<Bench>;
 }
 

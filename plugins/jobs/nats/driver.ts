@@ -1,0 +1,388 @@
+/**
+ * Jobs in a stream of NATS JetStream.
+ *
+ * | a job is | lies in                                    | until                                       |
+ * | -------- | ------------------------------------------ | ------------------------------------------- |
+ * | waiting  | its stream                                 | a pull of somebody gets it                  |
+ * | delayed  | the stream of delayed jobs                 | its time has come (delayed.ts)              |
+ * | reserved | its stream, pending at the consumer        | settled; or `ack_wait` after we vanished    |
+ * | dead     | the stream of dead letters                 | somebody retries or drops it                |
+ *
+ * Invariants: push() resolves when the server has confirmed every job; a settlement is tried until
+ * the server has confirmed it; a job that the server shows again while we have it is given to nobody;
+ * what is reserved and not settled at the end goes back.
+ */
+
+import type { NatsConfig } from "../../../lib/config/roadrunner/drivers/nats.ts";
+import type { PipelineConfig } from "../../../lib/config/roadrunner/jobs.ts";
+import { freshHistory, nextTry, type RetryPolicy } from "../../../lib/core/backoff.ts";
+import { abortable, sleep, within } from "../../../lib/core/clock.ts";
+import { Failure, messageOf } from "../../../lib/core/failure.ts";
+import { formatSize } from "../../../lib/core/size.ts";
+import type {
+  Abilities,
+  DeadJob,
+  Delivery,
+  Driver,
+  DriverHost,
+  DriverStat,
+  DriverState,
+  Job,
+  Settlement,
+} from "../driver.ts";
+import { Link } from "../link.ts";
+import { consumerInfo, deleteStream, wasStored } from "./api.ts";
+import { decode, DUE, dueOf, encode, jobOf, MARGIN, marked, MSG_ID } from "./codec.ts";
+import { Lost, type NatsConnection, type Question } from "./connection.ts";
+import { deadCount, deadJobs, dropDead, retryDead } from "./dead.ts";
+import { lookAfterDelayed, sequenceOf } from "./delayed.ts";
+import type { Key } from "./keys.ts";
+import { type Places, placesOf } from "./names.ts";
+import { BACK } from "./pull.ts";
+import { Reservations, Reserved } from "./reserved.ts";
+import { Session } from "./session.ts";
+import { settle } from "./settle.ts";
+
+/** What it can; `priority` travels with a job and is not served by it. */
+export const CAN: Abilities = {
+  delay: true,
+  priority: false,
+  dead: true,
+  unique: true,
+  durable: true,
+};
+
+/** A settlement that the server refused. */
+const SETTLE_AGAIN: RetryPolicy = { delay: 250, backoff_factor: 2, max_delay: 10_000, window: 0 };
+/** Jobs of a push that are on their way at a time. */
+const CHUNK = 512;
+/** For goodbyes. */
+const END_LIMIT = 2000;
+/** For answers that somebody waits for, when there is no connection. */
+const ASK_LIMIT = 5000;
+
+/** A job on its way. */
+interface Message extends Question {
+  readonly key: Key | undefined;
+}
+
+/** A connection that several pipelines share. */
+export interface Shared {
+  readonly link: Link<NatsConnection>;
+  giveBack(): Promise<void>;
+}
+
+/** See the file's comment. */
+export class NatsDriver implements Driver {
+  readonly can = CAN;
+  onState: (() => void) | undefined;
+  readonly #pipeline: string;
+  #settings: PipelineConfig;
+  readonly #config: NatsConfig;
+  readonly #places: Places;
+  readonly #host: DriverHost;
+  readonly #borrow: () => Shared;
+  #shared: Shared | undefined;
+  #unwatch: (() => void) | undefined;
+  readonly #link: Link<Session>;
+  readonly #reserved: Reservations;
+  /** Places of jobs that went back and were not seen since, with the time until they count. */
+  readonly #back = new Map<number, number>();
+  /** Takers come one after another. */
+  #turn: Promise<unknown> = Promise.resolve();
+  readonly #end = new AbortController();
+
+  constructor(
+    pipeline: string,
+    settings: PipelineConfig,
+    host: DriverHost,
+    whom: string,
+    borrow: () => Shared,
+  ) {
+    this.#pipeline = pipeline;
+    this.#settings = settings;
+    this.#config = settings.config as NatsConfig;
+    this.#places = placesOf(this.#config);
+    this.#host = host;
+    this.#borrow = borrow;
+    const { clock } = host;
+    this.#link = new Link({
+      whom,
+      fix: "see whether nats-server runs with jetstream, and whether nats.addr is right",
+      limit: Infinity,
+      dial: async (signal) => this.#opened(await this.#shared!.link.ready(signal)),
+    }, clock);
+    this.#reserved = new Reservations(clock, this.#config.ack_wait, ({ reply }) => {
+      const { connection } = this.#link.connection ?? {};
+      if (connection?.alive) connection.tell(reply, "+WPI");
+    });
+  }
+
+  get state(): DriverState {
+    const shared = this.#shared?.link.state;
+    return shared === undefined || shared.state === "ready" ? this.#link.state : shared;
+  }
+
+  open(): Promise<void> {
+    if (this.#shared !== undefined || this.#isClosed) return Promise.resolve();
+    this.#shared = this.#borrow();
+    const changed = () => this.onState?.();
+    this.#unwatch = this.#shared.link.onState(changed);
+    this.#link.onState(() => {
+      // The server has not heard of what we have while the connection was away.
+      if (this.#link.connection !== undefined) this.#reserved.keepAll();
+      changed();
+    });
+    this.#link.open();
+    return Promise.resolve();
+  }
+
+  configure(settings: PipelineConfig): void {
+    this.#settings = settings;
+  }
+
+  async push(jobs: readonly Job[], signal?: AbortSignal): Promise<void> {
+    signal?.throwIfAborted();
+    this.#mayGoOn();
+    const session = await this.#session(signal);
+    const { maxJob } = session.connection;
+    // Nothing is stored when one of them cannot be.
+    const messages = jobs.map((job) => this.#message(job, maxJob));
+    for (let at = 0; at < messages.length; at += CHUNK) {
+      await this.#store(session, messages.slice(at, at + CHUNK), signal);
+    }
+  }
+
+  take(most: number, signal: AbortSignal): Promise<Delivery[]> {
+    if (signal.aborted) return Promise.reject(signal.reason);
+    if (this.#isClosed) return Promise.reject(this.#closedFailure());
+    const mine = this.#turn.then(() => this.#take(most, signal));
+    this.#turn = mine.catch(() => {}); // whoever asked hears of it
+    return abortable(mine, signal);
+  }
+
+  async settle(delivery: Delivery, settlement: Settlement): Promise<void> {
+    this.#mayGoOn();
+    const job = delivery as Reserved;
+    if (job.settling) {
+      const text = `job "${job.id}" of pipeline "${this.#pipeline}" was settled twice`;
+      throw new Failure(text);
+    }
+    job.settling = true;
+    const { clock } = this.#host;
+    const deletes = this.#config.delete_after_ack === true;
+    const terms = { pipeline: this.#pipeline, clock, deletes };
+    const tries = freshHistory();
+    for (;;) {
+      try {
+        const session = this.#link.connection ?? await this.#link.ready();
+        // It may come again before the answer does.
+        if (settlement.kind === "back") this.#goesBack(job);
+        await settle(session, job, settlement, terms);
+        return this.#reserved.delete(job);
+      } catch (error) {
+        if (this.#isClosed) throw error instanceof Failure ? error : this.#closedFailure();
+        const retry = nextTry(SETTLE_AGAIN, tries, clock.now());
+        if ("delay" in retry) await sleep(clock, retry.delay, this.#end.signal);
+      }
+    }
+  }
+
+  async stat(): Promise<DriverStat> {
+    const { connection, places } = await this.#asked();
+    const [main, later, dead] = await Promise.all([
+      consumerInfo(connection, places.stream, places.consumer),
+      consumerInfo(connection, places.delayed, places.consumer),
+      deadCount(connection, places),
+    ]);
+    if (main === undefined || later === undefined) throw this.#link.failure();
+    const now = this.#host.clock.now();
+    for (const [seq, until] of this.#back) if (until < now) this.#back.delete(seq);
+    const back = Math.min(this.#back.size, main.num_ack_pending);
+    return {
+      waiting: main.num_pending + back,
+      delayed: later.num_pending + later.num_ack_pending,
+      reserved: main.num_ack_pending - back,
+      dead,
+    };
+  }
+
+  async dead(most: number, after?: string): Promise<DeadJob[]> {
+    const { connection, places } = await this.#asked();
+    return await deadJobs(connection, places, this.#host.clock, most, after);
+  }
+
+  async retry(id: string): Promise<boolean> {
+    const { connection, places } = await this.#asked();
+    return await retryDead(connection, places, this.#pipeline, id);
+  }
+
+  async drop(id: string): Promise<boolean> {
+    const { connection, places } = await this.#asked();
+    return await dropDead(connection, places, id);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#isClosed) return;
+    const session = this.#link.connection;
+    this.#end.abort(this.#closedFailure());
+    this.#unwatch?.();
+    if (session !== undefined) {
+      await within(this.#host.clock, END_LIMIT, this.#goodbye(session));
+    }
+    this.#reserved.clear();
+    await this.#link.close();
+    await this.#shared?.giveBack();
+  }
+
+  /** Bounded by its caller. Never rejects. */
+  async #goodbye({ connection, places, waiting }: Session): Promise<void> {
+    try {
+      waiting.end(new Lost("closed"));
+      for (const { reply } of this.#reserved.all()) connection.tell(reply, BACK);
+      if (this.#config.delete_stream_on_stop) {
+        await deleteStream(connection, places.stream);
+        await deleteStream(connection, places.delayed);
+      }
+      await connection.flush();
+    } catch {
+      // The server is away: what was reserved comes again after ack_wait.
+    }
+  }
+
+  get #isClosed(): boolean {
+    return this.#end.signal.aborted;
+  }
+
+  /** A new session goes on with what we have. */
+  async #opened(connection: NatsConnection): Promise<Session> {
+    const { clock, emit } = this.#host;
+    const places = this.#places;
+    const session = await Session.open(connection, places, this.#config, clock);
+    const jobs = this.#reserved.forget(session.created);
+    if (jobs > 0) {
+      const reason = `its stream ${JSON.stringify(places.stream)} was deleted at NATS`;
+      emit("jobs_lost", { pipeline: this.#pipeline, jobs, reason });
+    }
+    this.#back.clear();
+    lookAfterDelayed(session, clock);
+    return session;
+  }
+
+  async #take(most: number, signal: AbortSignal): Promise<Delivery[]> {
+    const either = AbortSignal.any([signal, this.#end.signal]);
+    for (;;) {
+      const session = await this.#session(either);
+      try {
+        const messages = await session.waiting.pull(most, either);
+        const jobs: Delivery[] = [];
+        for (const message of messages) {
+          const job = this.#reserve(message, session);
+          if (job !== undefined) jobs.push(job);
+        }
+        if (jobs.length > 0) return jobs;
+      } catch (error) {
+        if (either.aborted || !(error instanceof Lost)) throw error;
+      }
+    }
+  }
+
+  /** A message as a job that we have; undefined: it is none now. */
+  #reserve(
+    message: { data: Uint8Array; subject: string; reply?: string; headers?: Question["headers"] },
+    session: Session,
+  ): Reserved | undefined {
+    const { data, subject, reply, headers } = message;
+    const seq = sequenceOf(reply!);
+    this.#back.delete(seq);
+    const known = this.#reserved.get(seq);
+    if (known !== undefined) {
+      // It was too late to say so, or the connection was away: we have it still.
+      known.reply = reply!;
+      session.connection.tell(known.reply, "+WPI");
+      return undefined;
+    }
+    const job = new Reserved(jobOf(decode(data, subject, headers)), seq, reply!, session.created);
+    this.#reserved.add(job);
+    const delay = dueOf(headers) - this.#host.clock.wall();
+    if (delay <= 0) return job;
+    const { attempt, error, headers: own } = job;
+    this.settle(job, { kind: "again", delay, attempt, error, headers: own }).catch(() => {
+      // Closed: it went back with the rest.
+    });
+  }
+
+  async #store(session: Session, messages: Message[], signal?: AbortSignal): Promise<void> {
+    const { connection, keys } = session;
+    try {
+      await connection.room(signal);
+      const named = Promise.all(messages.map(async (message): Promise<Question> => {
+        const { key, headers } = message;
+        if (key === undefined) return message;
+        return { ...message, headers: marked(headers, { [MSG_ID]: await keys.idOf(key) }) };
+      }));
+      const questions = messages.some(({ key }) => key !== undefined) ? await named : messages;
+      const answers = await abortable(connection.askAll(questions), signal);
+      for (const answer of answers) wasStored(answer, this.#config.stream);
+    } catch (error) {
+      if (error instanceof Failure || signal?.aborted) throw error;
+      const why = `whether NATS stored the jobs is not known: ${messageOf(error)}`;
+      throw new Failure(why, { fix: "push them again; some may come twice then", cause: error });
+    }
+  }
+
+  /** @throws Failure when it is too large */
+  #message(job: Job, limit: number): Message {
+    const { delayed, subject } = this.#places;
+    const mark: Record<string, string> = {};
+    if (job.delay > 0) mark[DUE] = String(Math.ceil(this.#host.clock.wall() + job.delay));
+    const window = job.unique_window ?? this.#settings.unique?.window;
+    const key = job.unique === undefined || window === undefined
+      ? undefined
+      : { key: job.unique, window };
+    const { data, headers, size } = encode(job, this.#pipeline, {}, mark);
+    // One stream knows the keys: a job that has one goes there first, and then to the delayed ones.
+    const isLater = job.delay > 0 && key === undefined;
+    if (size + MARGIN <= limit) return { subject: isLater ? delayed : subject, data, headers, key };
+    throw new Failure(
+      `job ${JSON.stringify(job.id)} takes ${formatSize(size + MARGIN)} as a message of NATS, ` +
+        `and at most ${formatSize(limit)} are possible (max_payload)`,
+      { fix: "write a larger max_payload for nats-server, or push where the data lie" },
+    );
+  }
+
+  #goesBack(job: Reserved): void {
+    this.#reserved.delete(job);
+    this.#back.set(job.seq, this.#host.clock.now() + this.#config.ack_wait);
+  }
+
+  /** @throws the signal's reason; Failure when it is closed */
+  #session(signal?: AbortSignal): Promise<Session> {
+    const { connection } = this.#link;
+    return connection === undefined ? this.#link.ready(signal) : Promise.resolve(connection);
+  }
+
+  /** For questions, which do not wait long. @throws Failure */
+  async #asked(): Promise<Session> {
+    this.#mayGoOn();
+    const { connection } = this.#link;
+    if (connection !== undefined) return connection;
+    const late = new AbortController();
+    const ready = this.#link.ready(late.signal);
+    const answer = await within(this.#host.clock, ASK_LIMIT, ready);
+    if (answer.done) return answer.value;
+    late.abort();
+    throw this.#shared?.link.state.state === "ready"
+      ? this.#link.failure()
+      : this.#shared!.link.failure();
+  }
+
+  /** @throws Failure when it is closed */
+  #mayGoOn(): void {
+    if (this.#isClosed) throw this.#closedFailure();
+  }
+
+  #closedFailure(): Failure {
+    return new Failure(`pipeline "${this.#pipeline}" is closed`);
+  }
+}
