@@ -172,7 +172,8 @@ daemonTest("--pid-file, --log-file, -w, --dotenv and -o", {
   ]);
   assertEquals(d.read("elsewhere.pid")?.split(" ")[0], String(pid));
   assertEquals(d.read("run/pid"), undefined);
-  assertStringIncludes(d.read("elsewhere.log")!, "daemon_ready");
+  // Nobody waits for a log to be written.
+  await until("daemon_ready in its log", () => d.read("elsewhere.log")!.includes("daemon_ready"));
   const [release] = (await d.status()).releases;
   const environment = Deno.readTextFileSync(`/proc/${release.processes[0].pid}/environ`);
   for (const line of ["FROM=dotenv", "BY_HAND=yes"]) {
