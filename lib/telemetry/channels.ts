@@ -49,6 +49,7 @@ const BEGINNINGS: readonly [string, Channel][] = [
   ["job_", "jobs"],
   ["jobs_", "jobs"],
   ["pipeline_", "jobs"],
+  ["schedule", "jobs"],
   ["rpc_", "rpc"],
   ["app_", "app"],
   ["log_", "logs"],
