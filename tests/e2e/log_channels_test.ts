@@ -135,6 +135,14 @@ daemonTest("level, form, several places, rotation; a reload changes them live", 
   await logged(d, "access.log", "http_request");
   assert(d.read("access.log")!.endsWith("}\r\n"));
   assert(!/^\d\d:\d\d/m.test(d.read("main.log")!.slice(main)), "the server's lines are JSON again");
+
+  d.configure(everything((dir) => ({ channels: { http: { output: `${dir}/run` } } })));
+  const { code, stderr } = await d.cli("reload");
+  assert(code !== 0, "a directory is no log");
+  assertMatch(stderr, /cannot open log file ".*run"/);
+  const size = d.read("access.log")!.length;
+  await d.get("/echo");
+  await until("the next request where it was", () => d.read("access.log")!.length > size);
 });
 
 daemonTest("detached, its default file stands for standard error and output, and no more", {
