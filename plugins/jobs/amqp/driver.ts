@@ -1,0 +1,353 @@
+/**
+ * Jobs at RabbitMQ.
+ *
+ * | a job is | at RabbitMQ                                  | here                                     |
+ * | -------- | -------------------------------------------- | ---------------------------------------- |
+ * | waiting  | in the queue; or delivered ahead, `prefetch` | `#ahead`, when it was delivered          |
+ * | delayed  | in a queue for its delay (delays.ts)         | –                                        |
+ * | reserved | delivered, not acknowledged                  | `#held`; `#ending` while being settled   |
+ * | dead     | in `<queue>.dead` (dead.ts)                  | –                                        |
+ *
+ * | consumer | entered by                      | deliveries                            |
+ * | -------- | ------------------------------- | ------------------------------------- |
+ * | off      | –; a session that was lost      | none                                  |
+ * | on       | take()                          | come, `prefetch` of them not yet over |
+ * | off      | the last who waited has left    | those ahead are handed back           |
+ *
+ * Invariants: a job is acknowledged after what becomes of it was confirmed; with a session ends all
+ * that it delivered: RabbitMQ delivers it again, and what was settled meanwhile is settled then
+ * (ended.ts), without a worker; whoever waits gets what came, in its order.
+ */
+
+import type { ConsumeMessage } from "amqplib";
+import type { AmqpBroker, AmqpConfig } from "../../../lib/config/roadrunner/drivers/amqp.ts";
+import type { PipelineConfig } from "../../../lib/config/roadrunner/jobs.ts";
+import { abortable, within } from "../../../lib/core/clock.ts";
+import { Failure } from "../../../lib/core/failure.ts";
+import type {
+  Abilities,
+  DeadJob,
+  Delivery,
+  Driver,
+  DriverHost,
+  DriverStat,
+  DriverState,
+  Job,
+  Settlement,
+} from "../driver.ts";
+import { Link } from "../link.ts";
+import { decode, isOurs } from "./codec.ts";
+import { type Connections, whomOf } from "./connection.ts";
+import { DeadLetters } from "./dead.ts";
+import { Delayed } from "./delays.ts";
+import { type Reservation, Settling } from "./settling.ts";
+import { Parcels } from "./parcels.ts";
+import { deadQueueOf, Session } from "./session.ts";
+import { Takers } from "./takers.ts";
+
+/** What it can. */
+export const CAN: Abilities = {
+  delay: true,
+  priority: false,
+  dead: true,
+  unique: false,
+  durable: true,
+};
+
+/** How long what is being settled is waited for at the end, ms. */
+const CLOSE_LIMIT = 2000;
+/** Looks at a queue whose jobs are just coming, for numbers of one moment. */
+const MAX_LOOKS = 5;
+
+/** Where a driver is made. */
+export interface AmqpPlace {
+  readonly host: Pick<DriverHost, "clock" | "emit">;
+  readonly connections: Connections;
+  readonly broker: AmqpBroker;
+}
+
+/** See the file's comment. */
+export class AmqpDriver implements Driver {
+  readonly can = CAN;
+  onState: (() => void) | undefined;
+  readonly #pipeline: string;
+  readonly #place: AmqpPlace;
+  readonly #config: AmqpConfig;
+  readonly #link: Link<Session>;
+  readonly #parcels: Parcels;
+  readonly #delayed = new Delayed();
+  readonly #letters: DeadLetters;
+  readonly #settling: Settling;
+  readonly #takers = new Takers();
+  readonly #held = new Map<Delivery, Reservation>();
+  #settings: PipelineConfig;
+  #ahead: [Delivery, Reservation][] = [];
+  /** Jobs should come. */
+  #wanted = false;
+  #isSteering = false;
+  #isHanding = false;
+  /** With which the consumer was begun. */
+  #prefetch = 0;
+  /** Deliveries so far. */
+  #came = 0;
+  #closed = false;
+
+  constructor(pipeline: string, settings: PipelineConfig, place: AmqpPlace) {
+    const { broker, connections, host } = place;
+    const { clock } = host;
+    this.#pipeline = pipeline;
+    this.#settings = settings;
+    this.#place = place;
+    const config = settings.config as AmqpConfig;
+    this.#config = config;
+    const spec = {
+      whom: whomOf(broker),
+      fix: "see whether RabbitMQ runs, and correct amqp.addr if it is elsewhere",
+      dial: () => Session.open({ connections, broker, config, clock }),
+    };
+    this.#link = new Link(spec, clock);
+    this.#link.onState(() => {
+      this.#ahead = this.#ahead.filter(([, { session }]) => session.alive);
+      this.onState?.();
+      this.#steer();
+    });
+    this.#parcels = new Parcels(pipeline, config);
+    this.#letters = new DeadLetters(deadQueueOf(config));
+    this.#settling = new Settling({
+      config,
+      clock,
+      parcels: this.#parcels,
+      delayed: this.#delayed,
+    });
+  }
+
+  get state(): DriverState {
+    return this.#link.state;
+  }
+
+  open(): Promise<void> {
+    this.#link.open();
+    return Promise.resolve();
+  }
+
+  configure(settings: PipelineConfig): void {
+    this.#settings = settings;
+    this.#steer();
+  }
+
+  async push(jobs: readonly Job[], signal?: AbortSignal): Promise<void> {
+    if (this.#closed) throw this.#closedFailure();
+    const parcels = jobs.map((job) => this.#parcels.pushed(job));
+    const delays = this.#parcels.delays(jobs.map(({ delay }) => delay));
+    const session = await this.#session(signal);
+    try {
+      await abortable(this.#publish(session, parcels, delays), signal);
+    } catch (error) {
+      if (!signal?.aborted) throw error;
+      const why = session.blocked === undefined ? "" : `: it takes none now (${session.blocked})`;
+      throw new Failure(
+        `${
+          whomOf(this.#place.broker)
+        } did not confirm in time, the jobs may be stored or not${why}`,
+        { fix: "see whether RabbitMQ has memory and disk, or make jobs.timeout longer" },
+      );
+    }
+  }
+
+  async #publish(
+    session: Session,
+    parcels: Parameters<Session["publish"]>[0],
+    delays: Parameters<Session["lease"]>[0],
+  ): Promise<void> {
+    await session.lease(delays);
+    this.#delayed.use(delays, this.#place.host.clock.now());
+    await session.publish(parcels);
+  }
+
+  take(most: number, signal: AbortSignal): Promise<Delivery[]> {
+    if (signal.aborted) return Promise.reject(signal.reason);
+    if (this.#closed) return Promise.reject(this.#closedFailure());
+    this.#want(true);
+    if (this.#takers.size === 0 && this.#ahead.length > 0) {
+      return Promise.resolve(this.#reserve(most));
+    }
+    return this.#takers.wait(most, signal, () => {
+      if (this.#takers.size === 0) this.#want(false);
+    });
+  }
+
+  settle(delivery: Delivery, settlement: Settlement): Promise<void> {
+    if (this.#closed) return Promise.reject(this.#closedFailure());
+    const reservation = this.#held.get(delivery);
+    if (reservation === undefined) {
+      const text = `job "${delivery.id}" of pipeline "${this.#pipeline}" was settled twice`;
+      return Promise.reject(new Failure(text));
+    }
+    this.#held.delete(delivery);
+    return this.#settling.settle(delivery, reservation, settlement);
+  }
+
+  async stat(): Promise<DriverStat> {
+    const session = this.#now();
+    const { name } = this.#config.queue;
+    const reserved = this.#held.size + this.#settling.size;
+    if (name === "") return { waiting: 0, delayed: 0, reserved, dead: 0 };
+    let waiting = 0;
+    let dead = 0;
+    for (let look = 0; look < MAX_LOOKS; look++) {
+      const came = this.#came;
+      waiting = await session.waiting(name);
+      // What was delivered before the first answer is here with the second.
+      dead = await this.#letters.count(session);
+      if (came === this.#came) break;
+    }
+    let delayed = 0;
+    for (const queue of this.#delayed.at(this.#place.host.clock.now())) {
+      delayed += await session.delayed(queue);
+    }
+    return {
+      waiting: waiting + this.#ahead.length,
+      delayed,
+      reserved: this.#held.size + this.#settling.size,
+      dead,
+    };
+  }
+
+  dead(most: number, after?: string): Promise<DeadJob[]> {
+    if (this.#config.queue.name === "") return Promise.resolve([]);
+    return this.#asked((session) => this.#letters.list(session, most, after));
+  }
+
+  retry(id: string): Promise<boolean> {
+    return this.#asked((session) =>
+      this.#letters.take(session, id, (job) => session.publish([this.#parcels.again(job)]))
+    );
+  }
+
+  drop(id: string): Promise<boolean> {
+    return this.#asked((session) => this.#letters.take(session, id));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#takers.refuse(this.#closedFailure());
+    const session = this.#link.connection;
+    if (session !== undefined) {
+      await within(this.#place.host.clock, CLOSE_LIMIT, this.#goodbye(session));
+    }
+    this.#settling.close();
+    await this.#link.close();
+  }
+
+  /** What is being settled ends; the end of the session hands back the rest. */
+  async #goodbye(session: Session): Promise<void> {
+    try {
+      await session.cancel();
+      await this.#settling.idle();
+      if (this.#config.queue.delete_on_stop) await session.delete(this.#config.queue.name);
+    } catch (error) {
+      // With a connection that is lost just now, RabbitMQ takes all back.
+      if (session.alive) throw error;
+    }
+  }
+
+  // The consumer.
+
+  #want(wanted: boolean): void {
+    this.#wanted = wanted;
+    this.#steer();
+  }
+
+  /** Begins or ends the consumer, one step at a time, until it is what is wanted. */
+  async #steer(): Promise<void> {
+    if (this.#isSteering || this.#config.queue.name === "") return;
+    this.#isSteering = true;
+    try {
+      for (;;) {
+        const session = this.#link.connection;
+        if (session === undefined || !session.alive || this.#closed) return;
+        const isOn = session.consuming !== undefined;
+        const { prefetch } = this.#settings;
+        if (isOn && (!this.#wanted || prefetch !== this.#prefetch)) {
+          await session.cancel();
+          if (!this.#wanted) this.#release();
+        } else if (!isOn && this.#wanted) {
+          this.#prefetch = prefetch;
+          await session.consume(prefetch, (message) => this.#come(session, message));
+        } else {
+          return;
+        }
+      }
+    } catch (error) {
+      // A refused command ends the session, and the next one is steered anew.
+      this.#link.connection?.lose(error);
+    } finally {
+      this.#isSteering = false;
+    }
+  }
+
+  /** Hands back what came and nobody has. */
+  #release(): void {
+    for (const [, { session, message }] of this.#ahead.splice(0)) {
+      if (session.alive) session.nack(message, true);
+    }
+  }
+
+  #come(session: Session, message: ConsumeMessage): void {
+    if (this.#closed || !session.alive) return;
+    this.#came++;
+    const { garbage, died_at: _, ...delivery } = decode(message, this.#settings.priority);
+    const key = isOurs(message) ? String(message.properties.messageId) : undefined;
+    const reservation = { session, message, key };
+    if (message.fields.redelivered && this.#settling.settled(delivery, reservation)) return;
+    if (garbage !== undefined) {
+      const { id, name: job, attempt } = delivery;
+      const facts = { pipeline: this.#pipeline, job, id, attempt, error: garbage, then: "dead" };
+      this.#place.host.emit("job_failed", facts);
+      return this.#settling.bury(delivery, reservation, garbage);
+    }
+    this.#ahead.push([delivery, reservation]);
+    if (this.#isHanding || this.#takers.size === 0) return;
+    // All that came at once is handed out at once.
+    this.#isHanding = true;
+    queueMicrotask(() => {
+      this.#isHanding = false;
+      this.#takers.serve((most) => this.#reserve(most));
+    });
+  }
+
+  #reserve(most: number): Delivery[] {
+    const some = this.#ahead.splice(0, most);
+    for (const [delivery, reservation] of some) this.#held.set(delivery, reservation);
+    return some.map(([delivery]) => delivery);
+  }
+
+  // The link.
+
+  /** @throws Failure when there is none before the signal's end */
+  async #session(signal?: AbortSignal): Promise<Session> {
+    try {
+      return await this.#link.ready(signal);
+    } catch (error) {
+      if (this.#closed) throw this.#closedFailure();
+      throw signal?.aborted ? this.#link.failure() : error;
+    }
+  }
+
+  /** @throws Failure when there is none now */
+  #now(): Session {
+    if (this.#closed) throw this.#closedFailure();
+    const session = this.#link.connection;
+    if (session === undefined) throw this.#link.failure();
+    return session;
+  }
+
+  async #asked<T>(question: (session: Session) => Promise<T>): Promise<T> {
+    return await question(this.#now());
+  }
+
+  #closedFailure(): Failure {
+    return new Failure(`pipeline "${this.#pipeline}" is closed`);
+  }
+}
