@@ -119,7 +119,10 @@ export class Store {
       this.#lanes.values().some(({ nextDue }) => nextDue <= this.#now);
     if (orders.length === 0 && !isDue) return { wrote: false, gone: false };
     const gone = !this.#isThere();
-    const whole = this.#transaction(orders, gone, isDue);
+    let whole = this.#transaction(orders, gone, isDue);
+    if (typeof whole === "string" && this.#makeRoom(whole)) {
+      whole = this.#transaction(orders, gone, isDue);
+    }
     if (typeof whole !== "string") {
       answers.push(...whole);
       return { wrote: true, gone };
@@ -169,6 +172,17 @@ export class Store {
       this.#db.exec("ROLLBACK");
     } catch {
       // It had not begun, or SQLite took it back by itself, as it does when the disk is full.
+    }
+  }
+
+  /** On a full disk: gives back what the journal takes of it. @returns whether it did */
+  #makeRoom(reason: string): boolean {
+    if (!/full/.test(reason)) return false;
+    try {
+      const { busy } = this.#db.prepare("PRAGMA wal_checkpoint(TRUNCATE)").get()!;
+      return busy === 0;
+    } catch {
+      return false; // not even for that is there room; whoever asked hears that the disk is full
     }
   }
 
