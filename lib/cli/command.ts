@@ -18,7 +18,7 @@ import type { Place } from "./place.ts";
 export type OptionKind = "flag" | "text" | "path" | "list" | "count" | "duration" | "moment";
 
 /** What a running daemon has names for; completion asks it. */
-export type Named = "process" | "pool" | "release";
+export type Named = "process" | "pool" | "release" | "pipeline";
 
 /** One option. */
 export interface Option {

@@ -6,6 +6,7 @@ import { namesOf } from "../../lib/cli/command.ts";
 import { Completing, type Shell } from "../kit/completing.ts";
 import { type Daemon, daemonTest, supervisor } from "../kit/daemon.ts";
 import { program } from "../kit/programs.ts";
+import { JOB_WORKER, jobs } from "../kit/jobs.ts";
 import { deployWorkers, WORKER, workers } from "../kit/workers.ts";
 
 const SHELLS: Shell[] = ["bash", "zsh", "fish"];
@@ -71,5 +72,15 @@ for (const shell of SHELLS) {
     assertEquals(await offers(`supervisor ${where} restart --process ca`), ["cache"]);
     assertEquals(await offers(`supervisor restart ${where} --process ca`), ["cache"]);
     assertEquals(await offers(`supervisor --socket=${d.socket} scale ca`), ["cache"]);
+  });
+
+  daemonTest(`${shell} offers the pipelines of a running daemon`, {
+    config: jobs({ pipelines: { mail: { driver: "memory" }, "App.Mail": { driver: "memory" } } }),
+    files: JOB_WORKER,
+  }, async (d) => {
+    const completing = await loaded(d, shell);
+    assertEquals(await completing.offers("supervisor jobs stat "), ["App.Mail", "mail"]);
+    assertEquals(await completing.offers("supervisor jobs push m"), ["mail"]);
+    assertEquals(await completing.offers("supervisor jobs --json retry A"), ["App.Mail"]);
   });
 }

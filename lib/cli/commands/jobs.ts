@@ -7,7 +7,11 @@ import { countsText, flowText, pipelinesText } from "../render/jobs.ts";
 import { show, WATCH } from "../watch.ts";
 
 /** The one of all. */
-export const PIPELINE: Argument = { name: "PIPELINE", about: "the pipeline" };
+export const PIPELINE: Argument = {
+  name: "PIPELINE",
+  about: "the pipeline",
+  names: ["pipeline"],
+};
 
 const NO_PIPELINE = "there is no such pipeline";
 

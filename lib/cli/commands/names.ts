@@ -8,6 +8,7 @@
 import { within } from "../../core/clock.ts";
 import { Exit, Failure } from "../../core/failure.ts";
 import type { PoolSnapshot } from "../../pool/types.ts";
+import type { ControlClient } from "../../control/client.ts";
 import type { Status } from "../../control/operations.ts";
 import { CLIENT_EXITS, type Command, type Named } from "../command.ts";
 import { GLOBAL_OPTIONS } from "../options.ts";
@@ -24,7 +25,7 @@ export const names: Command = {
   name: NAMES,
   about: "print names that a running daemon has, for completion",
   arguments: [
-    { name: "KINDS", about: "which, with commas: process, pool, release" },
+    { name: "KINDS", about: "which, with commas: process, pool, release, pipeline" },
     {
       name: "LINE",
       about: "what was typed, a word a line: it may say where the daemon is",
@@ -40,14 +41,14 @@ export const names: Command = {
     const there = resolve(cwd, values.text("workdir") ?? ".");
     const { socket } = await placeOf(values, there, env);
     const { ControlClient } = await import("../../control/client.ts");
-    const answer = await within(clock, LIMIT, new ControlClient(socket, clock).status());
+    const client = new ControlClient(socket, clock);
+    const answer = await within(clock, LIMIT, namesOf(client, kinds.split(",") as Named[]));
     if (!answer.done) {
       throw new Failure(`the daemon at ${socket} did not answer within ${LIMIT} ms`, {
         exit: Exit.failed,
       });
     }
-    const found = kinds.split(",").flatMap((kind) => namesIn(answer.value, kind as Named));
-    await out.data([...new Set(found)].map((name) => `${name}\n`).join(""));
+    await out.data([...new Set(answer.value)].map((name) => `${name}\n`).join(""));
     return Exit.done;
   },
 };
@@ -71,7 +72,18 @@ export function whereabouts(words: readonly string[]): string[] {
   return found;
 }
 
-function namesIn(status: Status, kind: Named): string[] {
+async function namesOf(client: ControlClient, kinds: readonly Named[]): Promise<string[]> {
+  const found: string[] = [];
+  for (const kind of kinds) {
+    if (kind === "pipeline") {
+      const { pipelines } = await client.jobs.pipelines({});
+      found.push(...pipelines.map(({ pipeline }) => pipeline));
+    } else found.push(...namesIn(await client.status(), kind));
+  }
+  return found;
+}
+
+function namesIn(status: Status, kind: Exclude<Named, "pipeline">): string[] {
   const { releases, services, singletons } = status;
   switch (kind) {
     case "process":
