@@ -79,7 +79,6 @@ const NOT_MISSED = [
   "google_pub_sub",
   "nsq",
   "boltdb",
-  "redis",
   "memcached",
 ];
 

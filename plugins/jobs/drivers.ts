@@ -12,6 +12,7 @@ import { memory } from "./memory.ts";
 const RECIPES: Partial<Record<DriverName, () => DriverRecipe | Promise<DriverRecipe>>> = {
   memory: () => memory,
   sqlite: async () => (await import("./sqlite/recipe.ts")).sqlite,
+  redis: async () => (await import("./redis/recipe.ts")).redis,
 };
 
 /** How drivers of that name are had. @throws Failure when this build has none */

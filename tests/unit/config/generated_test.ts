@@ -7,6 +7,7 @@ import * as defaults from "../../../lib/config/defaults.ts";
 import { describeSchema, type KeySchema } from "../../../lib/config/json_schema.ts";
 import { jsonSchema } from "../../../lib/config/mod.ts";
 import type { JobsConfig } from "../../../lib/config/roadrunner/jobs.ts";
+import { DRIVERS } from "../../../lib/config/roadrunner/drivers/mod.ts";
 import { jobsOf } from "../../../lib/config/roadrunner/mod.ts";
 import { fileSchema } from "../../../lib/config/schema/file.ts";
 import { parseDuration } from "../../../lib/core/duration.ts";
@@ -74,6 +75,7 @@ jobs:
 rpc:
 status: { address: 127.0.0.1:1 }
 metrics: { collect: { a: { type: counter } } }
+redis: {}
 logs:
 service: { a: { command: x } }
 `;
@@ -96,7 +98,9 @@ const NAMED = ["metrics.collect", "tcp.servers", "jobs.pools", "jobs.pipelines"]
 function spread(jobs: JobsConfig) {
   const { a } = jobs.pipelines;
   const { config, priority, prefetch } = a;
-  const pipelines = { a: { ...config, ...a, config: { ...config, priority, prefetch } } };
+  const presets = [...DRIVERS.values()].map((driver) => driver.complete({}, "a", (path) => path));
+  const own: Record<string, unknown> = Object.assign({}, ...presets, config);
+  const pipelines = { a: { ...own, ...a, config: { ...own, priority, prefetch } } };
   return { ...jobs, pools: { a: jobs.pool }, pipelines };
 }
 

@@ -10,12 +10,14 @@ import type { SectionSchema } from "../../sections.ts";
 import type { DriverName } from "../jobs.ts";
 import type { DriverSchema } from "./driver.ts";
 import { memory } from "./memory.ts";
+import { redis } from "./redis.ts";
 import { sqlite } from "./sqlite.ts";
 
 // deno-lint-ignore no-explicit-any -- each has its own options
 const ALL: readonly DriverSchema<any>[] = [
   memory,
   sqlite,
+  redis,
 ];
 
 /** By their names, in the order in which they are listed to users. */
