@@ -190,6 +190,10 @@ export interface Events {
   pipeline_destroyed: { pipeline: string; driver: string };
   pipeline_paused: { pipeline: string };
   pipeline_resumed: { pipeline: string };
+  schedule_pushed: { schedule: string; pipeline: string; job: string; due: string };
+  schedule_missed: { schedule: string; runs: number };
+  schedule_failed: { schedule: string; due: string; error: string };
+  schedules_unkept: { error: string };
 }
 
 /** Name of an event. */
@@ -197,6 +201,9 @@ export type EventName = keyof Events;
 
 const LEVELS: Partial<Record<EventName, Level>> = {
   log_lost: "warn",
+  schedule_missed: "warn",
+  schedule_failed: "error",
+  schedules_unkept: "warn",
   follower_dropped: "warn",
   journal_failed: "error",
   journal_lost: "warn",

@@ -1,5 +1,5 @@
 /**
- * What can be asked of the pipelines, by PHP clients.
+ * What can be asked of the pipelines, by PHP clients and operators.
  *
  * Invariant: types only; `pipelines.ts` implements it. Every failure is a Failure whose text begins as
  * RoadRunner's does where RoadRunner has the same one.
@@ -67,6 +67,22 @@ export interface PipelineStat extends PipelineInfo {
   readonly stat: DriverStat | undefined;
 }
 
+/** A schedule of the configuration, and how it goes. Times: wall milliseconds. */
+export interface ScheduleInfo {
+  readonly name: string;
+  readonly cron: string;
+  /** Undefined: the machine's. */
+  readonly timezone?: string;
+  readonly pipeline: string;
+  readonly job: string;
+  /** Undefined: a run is under way, or none is to come. */
+  readonly next_run_at?: number;
+  /** The last that was pushed by this daemon. */
+  readonly last_run_at?: number;
+  /** Why the last try failed. */
+  readonly error?: string;
+}
+
 /** See the file's comment. */
 export interface JobsEngine {
   /** Synchronous, cheap; sorted as configured, then declared ones. */
@@ -86,6 +102,8 @@ export interface JobsEngine {
   /** The pipeline is no more; what is stored durably stays where it lies. @throws Failure */
   destroy(pipeline: string): Promise<void>;
   stat(): Promise<PipelineStat[]>;
+  /** Synchronous, cheap. */
+  schedules(): ScheduleInfo[];
   /** Dead letters of a pipeline, oldest first, after the one with the id `after`. @throws Failure */
   dead(pipeline: string, most: number, after?: string): Promise<DeadJob[]>;
   /** @returns false: no dead letter has that id. @throws Failure */

@@ -137,6 +137,7 @@ export class JobsIntake implements Intake<Generation> {
 
   async drain(ms: number): Promise<Drained> {
     this.#state = "draining";
+    this.#pipelines.stop();
     this.swap(undefined);
     const { draining } = this.gate;
     for (const one of draining) one.atMost(ms);

@@ -18,8 +18,10 @@ import type { Gate } from "../../lib/core/gate.ts";
 import { unable, unstorable } from "./abilities.ts";
 import type { DeadJob, DriverHost, Job } from "./driver.ts";
 import { Drivers } from "./drivers.ts";
-import type { JobsEngine, NewJob, PipelineInfo, PipelineStat } from "./engine.ts";
+import type { JobsEngine, NewJob, PipelineInfo, PipelineStat, ScheduleInfo } from "./engine.ts";
 import { Lanes } from "./lanes.ts";
+import { complete } from "./new_job.ts";
+import { Schedules } from "./schedule/schedules.ts";
 import { Pipeline, type PipelineHost, type PipelineSpec } from "./pipeline.ts";
 import type { Target } from "./target.ts";
 
@@ -32,6 +34,7 @@ export class Pipelines implements JobsEngine, AsyncDisposable {
   readonly #clock: Clock;
   readonly #drivers: Drivers;
   readonly #lanes: Lanes;
+  readonly #schedules: Schedules;
   readonly #all = new Map<string, Pipeline>();
   /** Names that are being declared. */
   readonly #coming = new Set<string>();
@@ -47,6 +50,8 @@ export class Pipelines implements JobsEngine, AsyncDisposable {
     const { clock, emit } = host;
     this.#clock = clock;
     this.#drivers = new Drivers(host);
+    const push = this.push.bind(this);
+    this.#schedules = new Schedules({ clock, emit, state_dir: host.state_dir, push });
     this.#lanes = new Lanes({
       clock,
       emit,
@@ -151,6 +156,10 @@ export class Pipelines implements JobsEngine, AsyncDisposable {
     return Promise.all(this.pipelines().map(numbers));
   }
 
+  schedules(): ScheduleInfo[] {
+    return this.#schedules.infos();
+  }
+
   dead(name: string, most: number, after?: string): Promise<DeadJob[]> {
     return this.#find(name).driver.dead(most, after);
   }
@@ -220,7 +229,13 @@ export class Pipelines implements JobsEngine, AsyncDisposable {
       if (wanted) this.#flow(pipeline);
       else this.#later(pipeline.stand("paused"));
     }
+    this.#schedules.configure(jobs?.schedules ?? {});
     this.#lanes.pump();
+  }
+
+  /** Nothing is pushed by the clock any more. */
+  stop(): void {
+    this.#schedules.stop();
   }
 
   /** Another release is live, or none. Synchronous. */
@@ -238,6 +253,7 @@ export class Pipelines implements JobsEngine, AsyncDisposable {
     for (const pipeline of this.#all.values()) this.#later(pipeline[Symbol.asyncDispose]());
     this.#all.clear();
     await Promise.all(this.#closing);
+    await this.#schedules[Symbol.asyncDispose]();
     this.#lanes[Symbol.dispose]();
     await this.#drivers[Symbol.asyncDispose]();
   }
@@ -357,33 +373,4 @@ export interface Prepared {
 /** The whole name of a pipeline's pool. */
 function poolOf({ pool }: PipelineConfig, jobs: JobsConfig | undefined): string {
   return jobs?.pools === undefined ? "jobs" : `jobs.${pool ?? DEFAULT_POOL}`;
-}
-
-function complete(job: NewJob, pipeline: Pipeline): Job {
-  const { id, priority, delay = 0, auto_ack = false, payload, headers = {} } = job;
-  const { settings } = pipeline;
-  const { pool } = settings;
-  return {
-    id: id || crypto.randomUUID(),
-    name: job.name,
-    payload,
-    headers: pool === undefined ? headers : { ...headers, pool: [pool] },
-    priority: priority || settings.priority,
-    delay: Math.max(0, delay),
-    auto_ack,
-    ...keyOf(job, pipeline),
-  };
-}
-
-/** @throws Failure for a key that nobody would keep */
-function keyOf(
-  { unique, unique_window, headers }: NewJob,
-  { settings, driver, name }: Pipeline,
-): Pick<Job, "unique" | "unique_window"> {
-  if (unique_window !== undefined) return driver.can.unique ? { unique, unique_window } : {};
-  if (settings.unique !== undefined) return { unique: unique ?? headers?.unique?.[0] };
-  if (unique === undefined) return {};
-  throw new Failure(`pipeline ${name} keeps no keys of unique jobs`, {
-    fix: `write jobs.pipelines.${name}.unique`,
-  });
 }

@@ -5,6 +5,7 @@
  * milliseconds, sizes in bytes, paths absolute; nobody re-checks it.
  */
 
+import type { ScheduleConfig } from "./jobs_schedules.ts";
 import type { PoolConfig } from "./pool.ts";
 
 /** `jobs`, checked and complete. */
@@ -25,6 +26,8 @@ export interface JobsConfig {
   consume: string[];
   /** Keys of ours, from here on. */
   drain_timeout: number;
+  /** Jobs that are pushed by the clock. */
+  schedules: Record<string, ScheduleConfig>;
   /** Where the brokers are, by driver: from their own sections of the file. */
   brokers: Brokers;
 }

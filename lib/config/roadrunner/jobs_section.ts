@@ -7,8 +7,7 @@
 import * as z from "zod";
 import { JOBS } from "../defaults.ts";
 import { nearest } from "../../core/suggest.ts";
-import { Refusal } from "../names.ts";
-import { count, described, duration, refuse, section, text } from "../schema/fields.ts";
+import { count, described, duration, section, text } from "../schema/fields.ts";
 import type { SectionPlace, SectionProblem, SectionSchema } from "../sections.ts";
 import { seconds } from "./fields.ts";
 import type { JobsConfig, PipelineConfig } from "./jobs.ts";
@@ -18,21 +17,11 @@ import {
   pipelinesSchema,
   type PipelineValues,
 } from "./jobs_pipeline.ts";
+import { completeSchedule, schedulesSchema } from "./jobs_schedules.ts";
 import { completePool, poolSchema } from "./pool.ts";
 
 /** The pool of pipelines that name none, where pools have names: as RoadRunner's. */
 export const DEFAULT_POOL = "default";
-
-/** Refused by name: a key that is only unknown would be taken for a slip of the pen. */
-const schedules = described(
-  z.unknown().superRefine((_, context) => {
-    const fix = "remove it, and let cron start a program that pushes the jobs";
-    refuse(context, new Refusal("is not supported yet by this version", fix));
-  }),
-  "map",
-  "Jobs that are pushed by the clock: not supported yet, and refused. (Not RoadRunner's.)",
-  { defaultFrom: "none", example: "{}" },
-);
 
 const schema = section("Queues of jobs for workers (RoadRunner).", {
   num_pollers: count("Jobs at workers at a time, for each pool.", {
@@ -71,7 +60,7 @@ const schema = section("Queues of jobs for workers (RoadRunner).", {
     "Longest time for jobs at workers of a retired release; then they are handed back. (Not RoadRunner's.)",
     { default: JOBS.drain_timeout },
   ).optional(),
-  schedules: schedules.optional(),
+  schedules: schedulesSchema.optional(),
 });
 
 type Values = z.output<typeof schema>;
@@ -108,6 +97,7 @@ function complete(values: Values, { absolute, cores }: SectionPlace): JobsConfig
     ),
     consume: values.consume ?? [],
     drain_timeout: values.drain_timeout ?? JOBS.drain_timeout,
+    schedules: mapped(values.schedules ?? {}, completeSchedule),
     brokers: {},
   };
   writtenAs.set(jobs, values);
@@ -144,6 +134,15 @@ function check(jobs: JobsConfig): SectionProblem[] {
     } else if (consume.indexOf(name) < index) {
       error(["consume", String(index)], `${field} twice`, "remove one of them");
     }
+  }
+  for (const [name, { pipeline }] of Object.entries(jobs.schedules)) {
+    if (Object.hasOwn(pipelines, pipeline)) continue;
+    const got = JSON.stringify(pipeline);
+    error(
+      ["schedules", name, "pipeline"],
+      `jobs.schedules.${name}.pipeline names ${got}, which is not in jobs.pipelines`,
+      oneOfThem(pipeline, pipelines),
+    );
   }
   const written = writtenAs.get(jobs)?.pipelines ?? {};
   for (const [name, one] of Object.entries(pipelines)) {

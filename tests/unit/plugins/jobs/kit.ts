@@ -67,6 +67,7 @@ export function jobsOf(
     pool,
     pipelines: Object.fromEntries(all),
     consume: Object.keys(pipelines),
+    schedules: {},
     brokers: {},
     ...more,
   };
