@@ -102,3 +102,24 @@ daemonTest("where pipelines keep their jobs", { config: {}, start: false }, asyn
   pipelines({ news: { driver: "sqlite", config: { file: d.path("nowhere", "jobs.db") } } });
   await assertFinds(d, "pipelines", "fail", /^news \(sqlite\): .*nowhere/);
 });
+
+daemonTest("a broker that is not there, and one that says nothing", {
+  config: {},
+  start: false,
+}, async (d) => {
+  const redis = (port: number) =>
+    d.configure({
+      server: { command },
+      redis: { addr: `127.0.0.1:${port}` },
+      jobs: {
+        pipelines: { mail: { driver: "redis" }, news: { driver: "redis" } },
+        pool: { num_workers: 1 },
+      },
+    });
+  const port = freePort();
+  redis(port);
+  await assertFinds(d, "pipelines", "fail", new RegExp(`^mail, news \\(redis\\): .*${port}`));
+  using silent = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  redis(silent.addr.port);
+  await assertFinds(d, "pipelines", "fail", /^mail, news \(redis\): /);
+});
