@@ -18,6 +18,8 @@
 import { assertEquals } from "@std/assert";
 import { join } from "@std/path";
 import { run } from "../../scripts/lib/run.ts";
+import { onPath } from "./on_path.ts";
+import { runtimeCache } from "./programs.ts";
 
 /** A shell that we write completion for. */
 export type Shell = "bash" | "zsh" | "fish";
@@ -89,17 +91,13 @@ export class Completing {
   constructor(shell: Shell, dir: string, program: string[], script: string) {
     this.#shell = shell;
     this.#dir = dir;
-    const bin = join(dir, ".shell", "bin");
-    Deno.mkdirSync(bin, { recursive: true });
-    const quoted = program.map((word) => `'${word}'`).join(" ");
-    Deno.writeTextFileSync(join(bin, "supervisor"), `#!/bin/sh\nexec ${quoted} "$@"\n`);
-    Deno.chmodSync(join(bin, "supervisor"), 0o755);
+    const path = onPath(join(dir, ".shell", "bin"), program);
     this.#write("script", script);
     this.#environment = {
       ...Deno.env.toObject(),
       HOME: dir,
-      PATH: `${bin}:${Deno.env.get("PATH")}`,
-      DENO_DIR: Deno.env.get("DENO_DIR") ?? `${Deno.env.get("HOME") ?? "/root"}/.cache/deno`,
+      PATH: path,
+      DENO_DIR: runtimeCache(),
     };
   }
 
