@@ -14,18 +14,18 @@
  */
 
 import {
-  connect,
+  type ConnectionOptions,
   createInbox,
   credsAuthenticator,
   type Msg,
   type MsgHdrs,
   type NatsConnection as Client,
-  type NodeConnectionOptions,
 } from "@nats-io/transport-node";
 import type { NatsBroker } from "../../../lib/config/roadrunner/drivers/nats.ts";
 import { abortable, type Clock, type Timer } from "../../../lib/core/clock.ts";
-import { Failure, messageOf } from "../../../lib/core/failure.ts";
+import { messageOf } from "../../../lib/core/failure.ts";
 import type { Connection } from "../link.ts";
+import { connect, type Pem, readPem } from "./wire.ts";
 
 /** Longest time between a question and its answer; a frozen server is noticed by it. */
 const ANSWER_LIMIT = 8000;
@@ -92,7 +92,7 @@ export class NatsConnection implements Connection {
     });
   }
 
-  /** Closed again when nobody wants it any more. @throws Error, the signal's reason */
+  /** Closed again when nobody wants it any more. @throws Error, Failure, the signal's reason */
   static async dial(broker: NatsBroker, clock: Clock, signal: AbortSignal) {
     const connection = new NatsConnection(await connect(await optionsOf(broker)), clock);
     if (!signal.aborted) return connection;
@@ -229,11 +229,11 @@ export class NatsConnection implements Connection {
 }
 
 /** @throws Failure */
-async function optionsOf(broker: NatsBroker): Promise<NodeConnectionOptions> {
+async function optionsOf(broker: NatsBroker): Promise<ConnectionOptions> {
   const { addr, user, password, token, creds, tls } = broker;
   const urls = addr.split(",").map((one) => new URL(one.trim()));
   const [first] = urls;
-  const options: NodeConnectionOptions = {
+  const options: ConnectionOptions = {
     servers: urls.map(({ host }) => host),
     user: user ?? (decodeURIComponent(first.username) || undefined),
     pass: password ?? (decodeURIComponent(first.password) || undefined),
@@ -250,20 +250,17 @@ async function optionsOf(broker: NatsBroker): Promise<NodeConnectionOptions> {
     options.user = undefined;
   }
   if (token !== undefined) options.token = token;
-  if (creds !== undefined) options.authenticator = credsAuthenticator(await bytesOf(creds));
+  if (creds !== undefined) {
+    const text = await readPem("nats.creds", creds);
+    options.authenticator = credsAuthenticator(new TextEncoder().encode(text));
+  }
   if (tls !== undefined || urls.some(({ protocol }) => protocol === "tls:")) {
-    options.tls = { caFile: tls?.root_ca, certFile: tls?.cert, keyFile: tls?.key };
+    const pem: Pem = {
+      ca: await readPem("nats.tls.root_ca", tls?.root_ca),
+      cert: await readPem("nats.tls.cert", tls?.cert),
+      key: await readPem("nats.tls.key", tls?.key),
+    };
+    options.tls = pem;
   }
   return options;
-}
-
-async function bytesOf(path: string): Promise<Uint8Array> {
-  try {
-    return await Deno.readFile(path);
-  } catch (error) {
-    throw new Failure(`could not read nats.creds ${JSON.stringify(path)}: ${messageOf(error)}`, {
-      fix: "correct the path, or its permissions",
-      cause: error,
-    });
-  }
 }

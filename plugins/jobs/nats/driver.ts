@@ -59,7 +59,7 @@ const CHUNK = 512;
 /** For goodbyes. */
 const END_LIMIT = 2000;
 /** For answers that somebody waits for, when there is no connection. */
-const ASK_LIMIT = 5000;
+const ASK_LIMIT = 2000;
 
 /** A job on its way. */
 interface Message extends Question {

@@ -21,8 +21,11 @@ import { Pull } from "./pull.ts";
 const DUPLICATES = 120_000;
 /** Pulls that wait at a consumer: those of all daemons. */
 const MAX_PULLS = 10_000;
-/** Of a consumer of ours; its jobs wait for their time, not for an acknowledgement. */
-const DELAYED_WAIT = 30_000;
+/**
+ * For delayed jobs, which are looked at and not held: after a server's end, which may have forgotten
+ * when to show them, they come this much late at most.
+ */
+const DELAYED_WAIT = 5000;
 
 /** See the file's comment. */
 export class Session implements Connection {

@@ -1,0 +1,249 @@
+/** The driver nats on bad days: the server is absent, ends, freezes; a daemon vanishes. */
+
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import type { Driver } from "../../plugins/jobs/driver.ts";
+import { nats } from "../../plugins/jobs/nats/recipe.ts";
+import { realClock } from "../../lib/os/clock.ts";
+import { natsServer } from "../kit/brokers/nats.ts";
+import { NatsBench } from "../kit/brokers/nats_bench.ts";
+import { BrokerServer } from "../kit/brokers/server.ts";
+import { FakeSystem } from "../kit/fake_system.ts";
+import { freePort } from "../kit/ports.ts";
+import { soon, until } from "../kit/wait.ts";
+import {
+  again,
+  jobOf,
+  settingsOf,
+  takeAll,
+  takeOne,
+} from "../unit/plugins/jobs/conformance/kit.ts";
+
+const ids = (count: number, prefix = "j") => Array.from({ length: count }, (_, i) => prefix + i);
+const jobs = (names: string[]) => names.map((id) => jobOf({ id }));
+const ready = (driver: Driver) => until("it is ready", () => driver.state.state === "ready");
+const NONE = { waiting: 0, delayed: 0, reserved: 0, dead: 0 };
+
+/** Everything that is left, settled. */
+async function drain(driver: Driver, count: number): Promise<string[]> {
+  const taken = await soon("the rest", takeAll(driver, count));
+  await Promise.all(taken.map((one) => driver.settle(one, { kind: "ack" })));
+  return taken.map(({ id }) => id);
+}
+
+Deno.test("nats: absent at start; a push waits for it, and everything works when it comes", async () => {
+  const server = new BrokerServer(natsServer());
+  await using _ = server;
+  await using bench = new NatsBench(server.address);
+  const driver = await bench.open();
+  const down = await until("it says why", () => {
+    const { state } = driver;
+    return state.state === "connecting" && state.error !== undefined && state;
+  });
+  assert(down.next_try_at !== undefined);
+  const impatient = new AbortController();
+  const given = driver.push(jobs(["never"]), impatient.signal);
+  const reason = new Error("too long");
+  impatient.abort(reason);
+  assertEquals(await given.catch((error) => error), reason);
+  const stat = await assertRejects(() => driver.stat(), Error, `nats at ${server.address}`);
+  assert(stat.message.includes("is not connected: "), stat.message);
+  const pushed = driver.push(jobs(["a"]));
+  const taking = takeOne(driver);
+  await server.start();
+  await soon("the push", pushed);
+  assertEquals((await soon("the job", taking)).id, "a");
+  assertEquals(driver.state, { state: "ready" });
+});
+
+Deno.test("nats: killed and started again: nothing is lost, nothing that is acknowledged comes again", async () => {
+  await using server = await BrokerServer.start(natsServer());
+  await using bench = new NatsBench(server.address);
+  const driver = await bench.open();
+  await driver.push(jobs(ids(100)));
+  const held = await takeAll(driver, 40);
+  await server.kill();
+  await until("it is noticed", () => driver.state.state === "connecting");
+  const settled = Promise.all(held.map((one, at) =>
+    driver.settle(
+      one,
+      at < 10 ? { kind: "ack" } : at < 20 ? again() : at < 30 ? { kind: "back" } : {
+        kind: "dead",
+        error: "bad day",
+      },
+    )
+  ));
+  const late = driver.push(jobs(["late"]));
+  const taking = driver.take(1000, new AbortController().signal);
+  await server.start();
+  await soon("what was settled", settled);
+  await soon("what was pushed", late);
+  const first = await soon("jobs", taking);
+  await Promise.all(first.map((one) => driver.settle(one, { kind: "ack" })));
+  const rest = await drain(driver, 81 - first.length);
+  const all = [...first.map(({ id }) => id), ...rest];
+  assertEquals(new Set(all), new Set([...ids(100).slice(10, 30), ...ids(100).slice(40), "late"]));
+  assertEquals(await driver.stat(), { ...NONE, dead: 10 });
+});
+
+Deno.test("nats: ended in the middle of a stream of pushes: what was confirmed is there", async () => {
+  await using server = await BrokerServer.start(natsServer());
+  await using bench = new NatsBench(server.address);
+  const driver = await bench.open();
+  const confirmed: string[] = [];
+  const push = async (id: string) => {
+    await driver.push(jobs([id]), AbortSignal.timeout(15_000));
+    confirmed.push(id);
+  };
+  const before = ids(300, "b").map((id) => push(id).catch(() => {}));
+  await until("some are there", () => confirmed.length > 0);
+  await server.kill();
+  await server.start();
+  await Promise.all(before);
+  await push("after");
+  const seen = new Set<string>();
+  while (!confirmed.every((id) => seen.has(id))) {
+    for (const id of await drain(driver, 1)) seen.add(id);
+  }
+});
+
+Deno.test("nats: frozen: noticed, and what waits ends; thawed: it goes on", async () => {
+  await using server = await BrokerServer.start(natsServer());
+  await using bench = new NatsBench(server.address);
+  const driver = await bench.open();
+  await driver.push(jobs(["a"]));
+  const one = await takeOne(driver);
+  server.freeze();
+  const settled = driver.settle(one, { kind: "ack" });
+  const error = await assertRejects(() => driver.push(jobs(["b"])), Error, "is not known");
+  assert(error.message.includes("no answer within 8 s"), error.message);
+  assertEquals(driver.state.state, "connecting");
+  server.thaw();
+  await soon("the settlement", settled);
+  await ready(driver);
+  // Whether it was stored nobody could say: it may be there.
+  const { waiting, reserved } = await driver.stat();
+  assertEquals([waiting <= 1, reserved], [true, 0]);
+});
+
+Deno.test("nats: a wrong password is said, and it is tried for ever", async () => {
+  const user = { user: "shop", password: "right" };
+  await using server = await BrokerServer.start(natsServer(user));
+  await using wrong = new NatsBench(server.address, { user: "shop", password: "wrong" });
+  const driver = await wrong.open();
+  const down = await until("it says why", () => {
+    const { state } = driver;
+    return state.state === "connecting" && state.error !== undefined && state;
+  });
+  assert(/authorization/i.test(down.error!), down.error);
+  assert(!down.error!.includes("wrong"));
+  await using right = new NatsBench(server.address, user);
+  await using other = await right.open();
+  await other.push(jobs(["a"]));
+  const url = `nats://shop:right@${server.address}`;
+  await using inUrl = new NatsBench(server.address, { addr: url });
+  await ready(await inUrl.open());
+});
+
+Deno.test("nats: what a killed daemon had comes to another after ack_wait", async () => {
+  await using server = await BrokerServer.start(natsServer());
+  await using bench = new NatsBench(server.address);
+  const config = bench.config("shared", { ack_wait: 1000 });
+  await using driver = await bench.open("shared", { config });
+  await driver.push(jobs(ids(5)));
+  const { stream, subject } = config;
+  const child = new Deno.Command(Deno.execPath(), {
+    args: [
+      "run",
+      "-A",
+      "--no-check",
+      new URL("../kit/brokers/nats_taker.ts", import.meta.url).pathname,
+      ...[server.address, stream, subject, "1000", "3"],
+    ],
+    stdout: "piped",
+  }).spawn();
+  const reader = child.stdout.getReader();
+  try {
+    const { value } = await soon("the other has them", reader.read());
+    assertEquals(new TextDecoder().decode(value).trim(), "3");
+    assertEquals((await driver.stat()).reserved, 3);
+  } finally {
+    child.kill("SIGKILL");
+    await child.status;
+    await reader.cancel();
+  }
+  assertEquals(new Set(await drain(driver, 5)), new Set(ids(5)));
+  assertEquals(await driver.stat(), NONE);
+});
+
+Deno.test("nats: a job that takes longer than ack_wait is given to nobody else", async () => {
+  await using server = await BrokerServer.start(natsServer());
+  await using bench = new NatsBench(server.address);
+  const config = bench.config("shared", { ack_wait: 1000 });
+  await using one = await bench.open("shared", { config });
+  await using other = await bench.open("shared", { config });
+  await one.push(jobs(["long"]));
+  const long = await takeOne(one);
+  const enough = new AbortController();
+  const stolen = other.take(1, enough.signal).then((got) => got.map(({ id }) => id), () => []);
+  await bench.pass(2500);
+  enough.abort();
+  assertEquals(await stolen, []);
+  await one.settle(long, { kind: "ack" });
+  assertEquals(await one.stat(), NONE);
+});
+
+Deno.test("nats: delayed jobs outlive the server's end, and come in their time", async () => {
+  await using server = await BrokerServer.start(natsServer());
+  await using bench = new NatsBench(server.address);
+  await using driver = await bench.open();
+  await driver.push([
+    jobOf({ id: "soon", delay: 1500 }),
+    jobOf({ id: "much later", delay: 60_000 }),
+  ]);
+  await until("the server knows when", async () => (await driver.stat()).delayed === 2);
+  await server.kill();
+  await server.start();
+  assertEquals(await drain(driver, 1), ["soon"]);
+  assertEquals(await driver.stat(), { ...NONE, delayed: 1 });
+});
+
+Deno.test("nats: its stream deleted under us: said, made again, and nothing hangs", async () => {
+  await using server = await BrokerServer.start(natsServer());
+  await using bench = new NatsBench(server.address);
+  const config = bench.config("gone");
+  await using driver = await bench.open("gone", { config });
+  await driver.push(jobs(["a", "b"]));
+  const [one, two] = await takeAll(driver, 2);
+  const taking = takeOne(driver);
+  const deleting = bench.make("gone", { config: { ...config, delete_stream_on_stop: true } });
+  await deleting.open();
+  await ready(deleting);
+  await deleting[Symbol.asyncDispose]();
+  await until("it is said", () => bench.told.some(([name]) => name === "jobs_lost"));
+  await soon(
+    "their ends",
+    Promise.all([
+      driver.settle(one, { kind: "ack" }),
+      driver.settle(two, again()),
+    ]),
+  );
+  assertEquals((await soon("the one that was stored anew", taking)).id, "b");
+});
+
+Deno.test("nats: doctor's question", async () => {
+  await using server = await BrokerServer.start(natsServer({ user: "u", password: "p" }));
+  const host = {
+    clock: realClock,
+    system: new FakeSystem(realClock),
+    state_dir: "/nowhere",
+    emit() {},
+  };
+  const ask = (addr: string) => {
+    const settings = settingsOf({ driver: "nats" });
+    return nats.check!(settings, { addr }, host, new AbortController().signal);
+  };
+  await ask(`nats://u:p@${server.address}`);
+  await assertRejects(() => ask(`nats://u:x@${server.address}`), Error, "uthorization");
+  const nobody = `127.0.0.1:${freePort()}`;
+  await assertRejects(() => ask(`nats://${nobody}`), Error, `nats at ${nobody}: `);
+});
