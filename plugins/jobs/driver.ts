@@ -117,7 +117,7 @@ export interface Driver extends AsyncDisposable {
   take(most: number, signal: AbortSignal): Promise<Delivery[]>;
   /** Ends a delivery. Once for each. Retried inside until done; rejects only after close. */
   settle(delivery: Delivery, settlement: Settlement): Promise<void>;
-  /** @throws Failure when its broker does not say */
+  /** @throws when its broker does not say */
   stat(): Promise<DriverStat>;
   /** Dead letters, oldest first, after the one with id `after`. */
   dead(most: number, after?: string): Promise<DeadJob[]>;

@@ -65,6 +65,8 @@ export interface PipelineCounts {
 /** With the numbers of its driver; undefined: the driver does not know them now. */
 export interface PipelineStat extends PipelineInfo {
   readonly stat: DriverStat | undefined;
+  /** Why it does not. */
+  readonly stat_error?: string;
 }
 
 /** A schedule of the configuration, and how it goes. Times: wall milliseconds. */

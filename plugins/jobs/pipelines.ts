@@ -145,13 +145,15 @@ export class Pipelines implements JobsEngine, AsyncDisposable {
 
   stat(): Promise<PipelineStat[]> {
     const numbers = async (info: PipelineInfo): Promise<PipelineStat> => {
-      const asked = this.#all.get(info.name)!.driver.stat();
-      const stat = await within(this.#clock, STAT_LIMIT, asked).catch((error) => {
-        // Without its broker a driver does not know; anything else is a fault of ours.
-        if (!(error instanceof Failure)) this.#broken(error);
-        return { done: false as const };
-      });
-      return { ...info, stat: stat.done ? stat.value : undefined };
+      const { driver } = this.#all.get(info.name)!;
+      try {
+        const stat = await within(this.#clock, STAT_LIMIT, driver.stat());
+        if (stat.done) return { ...info, stat: stat.value };
+        const stat_error = `it did not say its numbers within ${formatDuration(STAT_LIMIT)}`;
+        return { ...info, stat: undefined, stat_error };
+      } catch (error) {
+        return { ...info, stat: undefined, stat_error: messageOf(error) };
+      }
     };
     return Promise.all(this.pipelines().map(numbers));
   }
@@ -311,15 +313,12 @@ export class Pipelines implements JobsEngine, AsyncDisposable {
   }
 
   async #later(work: Promise<void>): Promise<void> {
-    const done = work.catch((error) => this.#broken(error));
+    const done = work.catch((error) =>
+      this.#host.emit("internal_error", { where: "pipelines of jobs", error: messageOf(error) })
+    );
     this.#closing.add(done);
     await done;
     this.#closing.delete(done);
-  }
-
-  #broken(error: unknown): void {
-    const where = "pipelines of jobs";
-    this.#host.emit("internal_error", { where, error: messageOf(error) });
   }
 
   async #push(pipeline: Pipeline, jobs: readonly Job[], signal?: AbortSignal): Promise<void> {

@@ -19,13 +19,15 @@ export interface PipelineState {
   delayed: number;
   reserved: number;
   driver: string;
-  /** Why its driver is not usable now; "" when it is. */
+  /** Why its driver is not usable now, or does not say its numbers; "" when it is and does. */
   error_message: string;
 }
 
 /** All of them, in the same order. */
 export function pipelineStates(pipelines: readonly PipelineStat[]): PipelineState[] {
-  return pipelines.map(({ name, priority, consuming, driver, link, running, stat }) => ({
+  return pipelines.map((
+    { name, priority, consuming, driver, link, running, stat, stat_error },
+  ) => ({
     pipeline: name,
     priority,
     ready: consuming,
@@ -34,7 +36,7 @@ export function pipelineStates(pipelines: readonly PipelineStat[]): PipelineStat
     delayed: stat?.delayed ?? 0,
     reserved: running,
     driver,
-    error_message: link.state === "ready" ? "" : link.error ?? "not connected",
+    error_message: link.state === "ready" ? stat_error ?? "" : link.error ?? "not connected",
   }));
 }
 
