@@ -278,17 +278,15 @@ function newJob(request: PushRequest): NewJob {
 
 function pipelineStatus(one: PipelineStat): PipelineStatus {
   const { name, driver, pool, consuming, link, priority, declared, running, counts } = one;
-  const { stat, stat_error: error } = one;
+  const { stat, stat_error } = one;
   return {
     pipeline: name,
     driver,
     pool,
     consuming,
     ready: link.state === "ready",
-    error,
-    ...(link.state === "ready"
-      ? {}
-      : { error: link.error ?? error, next_try_at: link.next_try_at }),
+    error: link.state === "ready" ? stat_error : link.error ?? stat_error,
+    ...(link.state !== "ready" && { next_try_at: link.next_try_at }),
     priority,
     declared,
     waiting: stat === undefined ? null : waitingOf(stat, running),
