@@ -58,13 +58,20 @@ export function environment(description: string) {
 }
 
 /** A number of seconds, as RoadRunner documents it, or a duration; milliseconds afterwards. */
-export function seconds(description: string, facts: { default: number; max?: number }) {
+export function seconds(
+  description: string,
+  facts: { default: number; min?: number; max?: number },
+) {
   const written = formatDuration(facts.default);
-  const max = facts.max ?? MAX_WAIT;
+  const { min = 0, max = MAX_WAIT } = facts;
   const reader = (value: string): number | Refusal => {
     const bare = /^\d+$/.test(value.trim());
     const ms = bare ? Number(value) * 1000 : parseDuration(value);
     if (ms === undefined) return noDuration(value);
+    if (ms < min) {
+      const what = `must be at least ${formatDuration(min)}, got ${JSON.stringify(value)}`;
+      return new Refusal(what, `write ${written}`);
+    }
     if (ms <= max) return ms;
     const limit = formatDuration(max);
     return new Refusal(`must be at most ${limit}, got ${JSON.stringify(value)}`, `write ${limit}`);

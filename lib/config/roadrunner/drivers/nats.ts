@@ -6,7 +6,7 @@
  */
 
 import type * as z from "zod";
-import { JOB_DRIVERS, MAX_WAIT } from "../../defaults.ts";
+import { JOB_DRIVERS } from "../../defaults.ts";
 import { Refusal } from "../../names.ts";
 import { flag, read, section, text } from "../../schema/fields.ts";
 import { noEffect, seconds } from "../fields.ts";
@@ -86,7 +86,7 @@ const keys = {
   delete_stream_on_stop: no("nats: the stream goes, with its jobs, when the pipeline is closed."),
   ack_wait: seconds("nats: after this the jobs of a daemon that vanished come again.", {
     default: PRESET.ack_wait,
-    max: MAX_WAIT,
+    min: MIN_ACK_WAIT,
   }).optional(),
   rate_limit: noEffect("RoadRunner does not use it either; write `rate`"),
 };
@@ -97,11 +97,14 @@ const brokerSchema = section("NATS, for pipelines of the driver `nats` (RoadRunn
     example: "nats://nats-1.example:4222,nats://nats-2.example:4222",
   }).optional(),
   user: text("User. (Not RoadRunner's.)", { defaultFrom: "none", example: "shop" }).optional(),
-  password: text("Password. (Not RoadRunner's.)", { defaultFrom: "none", example: "${NATS_PASS}" })
+  password: text("Password. (Not RoadRunner's.)", {
+    defaultFrom: "none",
+    example: "$NATS_PASSWORD",
+  })
     .optional(),
   token: text("Token, instead of user and password. (Not RoadRunner's.)", {
     defaultFrom: "none",
-    example: "${NATS_TOKEN}",
+    example: "$NATS_TOKEN",
   }).optional(),
   creds: text("File of credentials (`.creds`), instead of them. (Not RoadRunner's.)", {
     defaultFrom: "none",
@@ -152,7 +155,7 @@ export const nats: DriverSchema<NatsConfig> = {
       delete_after_ack: own.delete_after_ack,
       deliver_new: own.deliver_new ?? PRESET.deliver_new,
       delete_stream_on_stop: own.delete_stream_on_stop ?? PRESET.delete_stream_on_stop,
-      ack_wait: Math.max(own.ack_wait || PRESET.ack_wait, MIN_ACK_WAIT),
+      ack_wait: own.ack_wait ?? PRESET.ack_wait,
     };
   },
   broker,
