@@ -129,9 +129,10 @@ export class SqliteDriver implements Driver {
 
   async push(jobs: readonly Job[], signal?: AbortSignal): Promise<void> {
     const { file, pipeline } = this.#opened;
-    const window = this.#settings.unique?.window;
     const size = jobs.reduce((sum, { payload }) => sum + payload.length, 0);
-    await file.ask({ do: "push", pipeline, window, jobs: jobs.map(stored) }, signal, size);
+    const window = this.#settings.unique?.window;
+    const pushed = jobs.map((job) => ({ ...stored(job), window: job.unique_window ?? window }));
+    await file.ask({ do: "push", pipeline, jobs: pushed }, signal, size);
   }
 
   async take(most: number, signal: AbortSignal): Promise<Delivery[]> {

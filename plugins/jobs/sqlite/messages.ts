@@ -45,6 +45,12 @@ export interface StoredJob {
   unique?: string;
 }
 
+/** A job as it is pushed. */
+export interface PushedJob extends StoredJob {
+  /** How long its key counts; undefined: it does not. */
+  window?: number;
+}
+
 /** A job as it is given out. */
 export interface GivenJob extends StoredJob {
   /** What it is settled by. */
@@ -65,8 +71,8 @@ export type Ending = Exclude<Settlement, { kind: "back" }>;
 
 /** What is written. `pipeline`: its number in this file. */
 export type WriteOrder =
-  /** Answer: nothing. `window`: keys count, that long. */
-  | { do: "push"; n: number; pipeline: number; window?: number; jobs: StoredJob[] }
+  /** Answer: nothing. */
+  | { do: "push"; n: number; pipeline: number; jobs: PushedJob[] }
   /** Answer: whether it was reserved. `wall`: milliseconds since 1970. */
   | { do: "settle"; n: number; key: number; id: string; wall: number; settlement: Ending }
   /** Answer: whether there was one. */

@@ -17,15 +17,15 @@ import type { DatabaseSync } from "node:sqlite";
 import { messageOf } from "../../../lib/core/failure.ts";
 import type { DriverStat } from "../driver.ts";
 import { Lane, type Reserved } from "./lane.ts";
-import type { Answer, Batch, Order, ReadOrder, Reply, StoredJob, WriteOrder } from "./messages.ts";
+import type { Answer, Batch, Order, PushedJob, ReadOrder, Reply, WriteOrder } from "./messages.ts";
 import { buriedJob, headersOf, type Row, Tables, toText } from "./tables.ts";
 
 /** Delayed jobs that fall due in one transaction; more do in the next. */
 const MOST_DUE = 5000;
 /** After a transaction that failed, delayed jobs are looked at again after this, ms. */
 const DUE_AGAIN = 1000;
-/** Expired keys forgotten with each push. */
-const PURGED = 16;
+/** Expired keys forgotten with each that comes. */
+const PURGED = 2;
 
 const isWrite = (order: Order): order is WriteOrder =>
   !["stat", "dead", "take", "leave", "back"].includes(order.do);
@@ -197,7 +197,7 @@ export class Store {
       case "push":
         // Others go on: what is in the file that is no more can still be worked on.
         if (gone) throw new Error("it was removed or replaced while it was open");
-        return this.#push(order.pipeline, order.jobs, order.window);
+        return this.#push(order.pipeline, order.jobs);
       case "settle":
         return this.#settle(order);
       case "retry":
@@ -221,16 +221,15 @@ export class Store {
     return id;
   }
 
-  #push(pipeline: number, jobs: readonly StoredJob[], window: number | undefined): void {
+  #push(pipeline: number, jobs: readonly PushedJob[]): void {
     const lane = this.#touch(this.#lanes.get(pipeline)!);
     const now = this.#now;
-    if (window !== undefined) this.#tables.purgeKeys(now, PURGED);
     for (const job of jobs) {
-      const { unique, delay, priority } = job;
-      if (
-        window !== undefined && unique !== undefined &&
-        this.#tables.knows(pipeline, unique, now, now + window)
-      ) continue;
+      const { unique, window, delay, priority } = job;
+      if (unique !== undefined && window !== undefined) {
+        this.#tables.purgeKeys(now, PURGED);
+        if (this.#tables.knows(pipeline, unique, now, now + window)) continue;
+      }
       const key = ++this.#place;
       this.#tables.addBody(key, job);
       const headers = headersOf(job.headers);
