@@ -13,6 +13,8 @@ const RECIPES: Partial<Record<DriverName, () => DriverRecipe | Promise<DriverRec
   memory: () => memory,
   sqlite: async () => (await import("./sqlite/recipe.ts")).sqlite,
   redis: async () => (await import("./redis/recipe.ts")).redis,
+  nats: async () => (await import("./nats/recipe.ts")).nats,
+  amqp: async () => (await import("./amqp/recipe.ts")).amqp,
 };
 
 /** How drivers of that name are had. @throws Failure when this build has none */

@@ -76,6 +76,8 @@ rpc:
 status: { address: 127.0.0.1:1 }
 metrics: { collect: { a: { type: counter } } }
 redis: {}
+amqp: {}
+nats: {}
 logs:
 service: { a: { command: x } }
 `;

@@ -55,23 +55,33 @@ export interface AmqpConfig {
 /** Bytes of a queue's name: RabbitMQ's limit is 255, and ours for delayed jobs are longer. */
 const MAX_QUEUE_NAME = 200;
 
-const exchangeType = (description: string) =>
-  text(description, { default: PRESET.exchange.type, example: "fanout" }).optional();
 const headers = (what: string) =>
   described(
-    z.record(z.string(), z.union([z.int(), z.boolean(), z.string()])),
+    z.record(
+      z.string(),
+      described(
+        z.union([z.int(), z.boolean(), z.string()]),
+        "text, number, or true or false",
+        "Value.",
+      ),
+    ),
     "map",
     what,
     { defaultFrom: "none", example: "{ x-queue-type: quorum }" },
   ).optional();
 const no = (description: string) => flag(description, { default: false }).optional();
+/** As `no`, of the first form. */
+const unset = (description: string) => flag(description, { defaultFrom: "`false`" }).optional();
 const REDIAL = "lost connections are redialled for ever";
-const MULTIPLE = "only jobs that have ended are acknowledged, and many at a time anyway";
+const MULTIPLE = "each job is acknowledged by itself, when it has ended";
 const ALL = "jobs of strangers are always taken";
 
 const exchange = section("amqp, `version: 2`: the exchange.", {
   name: textOrEmpty("Its name.", { default: PRESET.exchange.name }).optional(),
-  type: exchangeType("`direct`, `fanout`, `topic` or `headers`."),
+  type: text("`direct`, `fanout`, `topic` or `headers`.", {
+    default: PRESET.exchange.type,
+    example: "fanout",
+  }).optional(),
   durable: no("Survives a restart of RabbitMQ."),
   auto_delete: no("Goes with its last queue."),
   declare: flag("Make it when it is not there.", { default: true, example: false }).optional(),
@@ -100,16 +110,16 @@ type Queue = z.output<typeof queue>;
 /** The keys; those of the first form are read by {@linkcode firstForm}. */
 const keys = {
   version: count("amqp: 1: keys beside each other; 2: maps `exchange` and `queue`.", {
-    default: 1,
+    defaultFrom: "`1`",
+    example: 2,
     min: 1,
     max: 2,
-    example: 2,
   }).optional(),
   exchange: described(
     z.union([textOrEmpty("Its name."), exchange]),
     "text or map",
     "amqp: the exchange: its name; with `version: 2` a map.",
-    { default: PRESET.exchange.name },
+    { defaultFrom: `\`${PRESET.exchange.name}\``, example: "orders" },
   ).optional(),
   queue: described(
     z.union([textOrEmpty("Its name."), queue]),
@@ -117,9 +127,12 @@ const keys = {
     "amqp: the queue: its name; with `version: 2` a map.",
     { defaultFrom: "the pipeline's name", example: "mail" },
   ).optional(),
-  exchange_type: exchangeType("amqp: `direct`, `fanout`, `topic` or `headers`."),
-  exchange_durable: no("amqp: the exchange survives a restart of RabbitMQ."),
-  exchange_auto_delete: no("amqp: the exchange goes with its last queue."),
+  exchange_type: text("amqp: `direct`, `fanout`, `topic` or `headers`.", {
+    defaultFrom: "`direct`",
+    example: "fanout",
+  }).optional(),
+  exchange_durable: unset("amqp: the exchange survives a restart of RabbitMQ."),
+  exchange_auto_delete: unset("amqp: the exchange goes with its last queue."),
   routing_key: textOrEmpty("amqp: what binds the queue to the exchange.", {
     defaultFrom: "the queue's name",
     example: "mail",
@@ -127,11 +140,11 @@ const keys = {
   durable: flag("amqp: the queue survives a restart of RabbitMQ, and its jobs do.", {
     defaultFrom: "false, as RoadRunner's; true where no queue is written",
   }).optional(),
-  queue_auto_delete: no("amqp: the queue goes with its last consumer."),
-  exclusive: no("amqp: the queue is for our connection only, and gone with it."),
-  delete_queue_on_stop: no("amqp: it is deleted, with its jobs, when the pipeline is closed."),
+  queue_auto_delete: unset("amqp: the queue goes with its last consumer."),
+  exclusive: unset("amqp: the queue is for our connection only, and gone with it."),
+  delete_queue_on_stop: unset("amqp: it is deleted, with its jobs, when the pipeline is closed."),
   multiple_ack: noEffect(MULTIPLE),
-  requeue_on_fail: no("amqp: a job that would be dropped goes back to the queue instead."),
+  requeue_on_fail: unset("amqp: a job that would be dropped goes back to the queue instead."),
   consumer_id: textOrEmpty("amqp: name of the consumer.", { defaultFrom: "made up" }).optional(),
   queue_headers: headers("amqp: arguments of the queue."),
   redial_timeout: noEffect(REDIAL),

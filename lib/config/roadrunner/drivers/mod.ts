@@ -9,7 +9,9 @@ import type * as z from "zod";
 import type { SectionSchema } from "../../sections.ts";
 import type { DriverName } from "../jobs.ts";
 import type { DriverSchema } from "./driver.ts";
+import { amqp } from "./amqp.ts";
 import { memory } from "./memory.ts";
+import { nats } from "./nats.ts";
 import { redis } from "./redis.ts";
 import { sqlite } from "./sqlite.ts";
 
@@ -18,6 +20,8 @@ const ALL: readonly DriverSchema<any>[] = [
   memory,
   sqlite,
   redis,
+  nats,
+  amqp,
 ];
 
 /** By their names, in the order in which they are listed to users. */

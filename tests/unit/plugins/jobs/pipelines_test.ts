@@ -77,7 +77,7 @@ Deno.test("declared at the same time under one name: one of them", async () => {
 
 const BAD: [values: Record<string, string>, why: RegExp][] = [
   [{ name: "x" }, /^no associated driver with the pipeline$/],
-  [{ name: "x", driver: "amqp" }, /driver names "amqp", which this version does not support yet/],
+  [{ name: "x", driver: "sqs" }, /driver names "sqs", which this version does not support yet/],
   [{ name: "x", driver: "nonsense" }, /driver must be a driver of jobs, got "nonsense"/],
   [{ driver: "memory" }, /name is missing/],
   [{ name: "", driver: "memory" }, /name must be letters/],
