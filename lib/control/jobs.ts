@@ -29,7 +29,7 @@ export interface PipelineStatus {
   consuming: boolean;
   /** Its driver can be reached. */
   ready: boolean;
-  /** Why not. */
+  /** Why not, or why it does not tell its numbers. */
   error?: string;
   next_try_at?: string;
   priority: number;

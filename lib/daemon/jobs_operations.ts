@@ -191,11 +191,12 @@ async function settleAll(
   pipeline: string,
   how: "retry" | "drop",
 ): Promise<number> {
-  const { stat } = (await engine.stat()).find(({ name }) => name === pipeline)!;
+  const { stat, stat_error } = (await engine.stat()).find(({ name }) => name === pipeline)!;
   if (stat === undefined) {
-    throw new Failure(`the driver of pipeline "${pipeline}" does not say what it holds`, {
-      fix: "look at supervisor jobs list, and at its broker",
-    });
+    throw new Failure(
+      `nobody knows what dead letters pipeline "${pipeline}" has: ${stat_error}`,
+      { fix: "look at supervisor jobs list, and at its broker" },
+    );
   }
   let count = 0;
   for (let left = stat.dead; left > 0;) {

@@ -89,6 +89,8 @@ export interface ScheduleInfo {
 export interface JobsEngine {
   /** Synchronous, cheap; sorted as configured, then declared ones. */
   pipelines(): PipelineInfo[];
+  /** The driver of a pipeline; undefined: there is no such pipeline. Cheap, for every push. */
+  driverOf(pipeline: string): string | undefined;
   /**
    * Stores jobs, all or none; resolves as the driver's promise says, within `jobs.timeout`.
    * @returns their ids

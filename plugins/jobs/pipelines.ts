@@ -66,8 +66,15 @@ export class Pipelines implements JobsEngine, AsyncDisposable {
   // What can be asked of them.
 
   pipelines(): PipelineInfo[] {
+    const places = new Map(Object.keys(this.#jobs?.pipelines ?? {}).map((name, at) => [name, at]));
+    const placeOf = ({ name, declared }: PipelineInfo) =>
+      (declared ? undefined : places.get(name)) ?? places.size;
     return [...this.#all.values()].map(({ info }) => info)
-      .sort((a, b) => Number(a.declared) - Number(b.declared));
+      .sort((a, b) => placeOf(a) - placeOf(b));
+  }
+
+  driverOf(pipeline: string): string | undefined {
+    return this.#all.get(pipeline)?.settings.driver;
   }
 
   async push(name: string, jobs: readonly NewJob[], signal?: AbortSignal): Promise<string[]> {
@@ -146,6 +153,10 @@ export class Pipelines implements JobsEngine, AsyncDisposable {
   stat(): Promise<PipelineStat[]> {
     const numbers = async (info: PipelineInfo): Promise<PipelineStat> => {
       const { driver } = this.#all.get(info.name)!;
+      if (info.link.state !== "ready") {
+        const { error = "not connected" } = info.link;
+        return { ...info, stat: undefined, stat_error: error };
+      }
       try {
         const stat = await within(this.#clock, STAT_LIMIT, driver.stat());
         if (stat.done) return { ...info, stat: stat.value };
@@ -327,7 +338,11 @@ export class Pipelines implements JobsEngine, AsyncDisposable {
     const abort = () => end.abort(signal!.reason);
     signal?.addEventListener("abort", abort, { once: true });
     const timer = this.#clock.timer(limit, () => {
-      const what = `pipeline ${pipeline.name} did not store a job within ${formatDuration(limit)}`;
+      const { name, driver: { state }, settings: { driver } } = pipeline;
+      const away = state.state === "ready"
+        ? ""
+        : `: its driver ${driver} is not connected (${state.error ?? "no reason is known yet"})`;
+      const what = `pipeline ${name} did not store a job within ${formatDuration(limit)}${away}`;
       end.abort(new Failure(what, { fix: "look at its driver, or raise jobs.timeout" }));
     });
     try {

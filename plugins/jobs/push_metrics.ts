@@ -22,7 +22,11 @@ export type Measure = (
 const LABELS = ["job", "driver", "source"];
 
 /** See the file's comment. */
-export function pushMetrics(metrics: Metrics, clock: Clock, engine: JobsEngine): Measure {
+export function pushMetrics(
+  metrics: Metrics,
+  clock: Clock,
+  engine: Pick<JobsEngine, "driverOf">,
+): Measure {
   const requests = metrics.counter({
     name: "rr_jobs_requests_total",
     help: "Jobs that clients pushed, also those that could not be stored",
@@ -35,7 +39,7 @@ export function pushMetrics(metrics: Metrics, clock: Clock, engine: JobsEngine):
   });
   return async (pipeline, jobs, source, push) => {
     const began = clock.now();
-    const driver = engine.pipelines().find(({ name }) => name === pipeline)?.driver;
+    const driver = engine.driverOf(pipeline);
     try {
       await push();
     } finally {

@@ -109,7 +109,7 @@ function stateOf({ ready, consuming }: PipelineStatus): { text: string; style: S
 
 function noteOf({ ready, error, next_try_at, declared, consuming }: PipelineStatus): string {
   const notes: string[] = [];
-  if (!ready) notes.push(error ?? "not connected");
+  if (error !== undefined || !ready) notes.push(error ?? "not connected");
   if (next_try_at !== undefined) notes.push(`next try at ${next_try_at}`);
   if (!ready && !consuming) notes.push("paused");
   if (declared) notes.push("declared by a client");

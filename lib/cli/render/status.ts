@@ -87,7 +87,7 @@ function head(status: Status, now: number, paint: Paint): string {
 
 /** What somebody should know or do something about. */
 function notes(status: Status, now: number, paint: Paint): string[] {
-  const { operation, restore, orphans, counters } = status;
+  const { operation, restore, intakes, orphans, counters } = status;
   const lines: string[] = [];
   if (operation !== null) {
     const { name, since, waiting } = operation;
@@ -98,6 +98,14 @@ function notes(status: Status, now: number, paint: Paint): string[] {
     const next = until(restore.next_try_at, now);
     const what = `release ${harmless(restore.release_id)} could not be restored`;
     lines.push(`${paint("red", "restore:")} ${what}: ${harmless(restore.error)}; next try ${next}`);
+  }
+  for (
+    const { name, error, next_try_at } of intakes.flatMap(({ unreachable = [] }) => unreachable)
+  ) {
+    const next = next_try_at === undefined ? "" : `; next try ${until(next_try_at, now)}`;
+    lines.push(
+      `${paint("red", "not reached:")} ${harmless(name)}: ${harmless(error)}${next}`,
+    );
   }
   if (orphans.length > 0) {
     const names = orphans.map(({ id, pid }) => `${harmless(id)} (pid ${pid})`).join(", ");

@@ -5,6 +5,7 @@ import { bashCompletion } from "../../../lib/cli/completion/bash.ts";
 import { fishCompletion } from "../../../lib/cli/completion/fish.ts";
 import { zshCompletion } from "../../../lib/cli/completion/zsh.ts";
 import { manPage } from "../../../lib/cli/man.ts";
+import { namesOf } from "../../../lib/cli/command.ts";
 import { COMMANDS } from "../../../lib/cli/table.ts";
 import { Scratch } from "../../kit/scratch.ts";
 import { supervisor } from "./kit.ts";
@@ -55,6 +56,14 @@ const LINES: [line: string[], offers: string[]][] = [
   [["completion", "bash", ""], []],
   [["help", "depl"], ["deploy"]],
   [["import", "my"], ["my file"]],
+  [["help", "jo"], ["jobs"]],
+  [["jo"], ["jobs"]],
+  [["jobs", "re"], ["resume", "retry"]],
+  [["jobs", "--js"], ["--json"]],
+  [["jobs", "--config", "a.yaml", "pu"], ["push"]],
+  [["jobs", "push", "--payload-"], ["--payload-file"]],
+  [["--json", "jobs", "push", "mail", "x", "--payload-file", "my"], ["my file"]],
+  [["jobs", "nonsense", "--"], []],
   [["nonsense", "--"], []],
 ];
 
@@ -69,7 +78,7 @@ for (const [line, offers] of LINES) {
 
 Deno.test("bash offers every command, and no hidden one", async () => {
   using scratch = new Scratch();
-  assertEquals(await offered(scratch, ""), COMMANDS.map(({ name }) => name));
+  assertEquals(await offered(scratch, ""), namesOf(COMMANDS));
 });
 
 for (const [shell, make] of [["zsh", zshCompletion], ["fish", fishCompletion]] as const) {
@@ -88,7 +97,7 @@ for (const [shell, make] of [["zsh", zshCompletion], ["fish", fishCompletion]] a
   Deno.test(`the script for ${shell} has every option of every command, each line quoted`, () => {
     const script = make(COMMANDS);
     for (const { name, options } of COMMANDS) {
-      assertStringIncludes(script, name);
+      for (const word of name.split(" ")) assertStringIncludes(script, word);
       for (const option of options) assertStringIncludes(script, option.name);
     }
     // Outside of quotes nothing may be run by an apostrophe or a back-tick in a text of the table.

@@ -100,6 +100,16 @@ const BUSY: Status = {
   leases: 4,
   operation: { name: "deploy v3", since: at(5), waiting: ["rollback"] },
   restore: { release_id: "v0", error: "the directory is gone", next_try_at: at(-30) },
+  intakes: [{
+    name: "jobs",
+    address: "pipeline mail",
+    state: "open",
+    unreachable: [{
+      name: "pipeline mail (redis)",
+      error: "connection refused\x1b[2J",
+      next_try_at: at(-4),
+    }],
+  }],
   orphans: [{ id: "beacon", pid: 99, release_id: null }],
   counters: { internal_errors: 1 },
   releases: [
@@ -156,8 +166,10 @@ Deno.test("status of a busy daemon", () => {
     block(`
     shop  running  pid 4711  up 1m 1s  47.7 MiB  supervisor 0.1.0
     proxy 127.0.0.1:8182  2 connections, 1204 requests, 4 leases, holding 1 request
+    jobs pipeline mail
     now: deploy v3 for 5s, waiting: rollback
     restore: release v0 could not be restored: the directory is gone; next try in 30s
+    not reached: pipeline mail (redis): connection refused\\x1b[2J; next try in 4s
     orphans: beacon (pid 99)
     bugs: 1 internal error, see supervisor events
 
