@@ -89,7 +89,7 @@ export function encode(
   return { data, headers, size: data.length + headers.toString().length * 3 };
 }
 
-/** With other marks: where a message moves, what it says does not change. */
+/** With other marks and without the old: where a message moves, what it says does not change. */
 export function marked(
   headers: MsgHdrs | undefined,
   mark: Readonly<Record<string, string>>,
@@ -99,6 +99,13 @@ export function marked(
     if (!isOurs(key)) { for (const value of headers!.values(key)) all.append(key, value); }
   }
   for (const key of Object.keys(mark)) all.set(key, mark[key]);
+  return all;
+}
+
+/** With one more mark. */
+export function withId(headers: MsgHdrs | undefined, id: string): MsgHdrs {
+  const all = headers ?? newHeaders();
+  all.set(MSG_ID, id);
   return all;
 }
 

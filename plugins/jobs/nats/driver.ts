@@ -17,8 +17,7 @@ import type { NatsConfig } from "../../../lib/config/roadrunner/drivers/nats.ts"
 import type { PipelineConfig } from "../../../lib/config/roadrunner/jobs.ts";
 import { freshHistory, nextTry, type RetryPolicy } from "../../../lib/core/backoff.ts";
 import { abortable, sleep, within } from "../../../lib/core/clock.ts";
-import { Failure, messageOf } from "../../../lib/core/failure.ts";
-import { formatSize } from "../../../lib/core/size.ts";
+import { Failure } from "../../../lib/core/failure.ts";
 import type {
   Abilities,
   DeadJob,
@@ -31,17 +30,18 @@ import type {
   Settlement,
 } from "../driver.ts";
 import { Link } from "../link.ts";
-import { consumerInfo, deleteStream, wasStored } from "./api.ts";
-import { decode, DUE, dueOf, encode, jobOf, MARGIN, marked, MSG_ID } from "./codec.ts";
+import { consumerInfo, deleteStream } from "./api.ts";
+import { decode, dueOf, jobOf } from "./codec.ts";
 import { Lost, type NatsConnection, type Question } from "./connection.ts";
 import { deadCount, deadJobs, dropDead, retryDead } from "./dead.ts";
 import { lookAfterDelayed, sequenceOf } from "./delayed.ts";
-import type { Key } from "./keys.ts";
 import { type Places, placesOf } from "./names.ts";
 import { BACK } from "./pull.ts";
 import { Reservations, Reserved } from "./reserved.ts";
 import { Session } from "./session.ts";
+import { push } from "./push.ts";
 import { settle } from "./settle.ts";
+import type { Terms } from "./terms.ts";
 
 /** What it can; `priority` travels with a job and is not served by it. */
 export const CAN: Abilities = {
@@ -54,17 +54,10 @@ export const CAN: Abilities = {
 
 /** A settlement that the server refused. */
 const SETTLE_AGAIN: RetryPolicy = { delay: 250, backoff_factor: 2, max_delay: 10_000, window: 0 };
-/** Jobs of a push that are on their way at a time. */
-const CHUNK = 512;
 /** For goodbyes. */
 const END_LIMIT = 2000;
 /** For answers that somebody waits for, when there is no connection. */
 const ASK_LIMIT = 2000;
-
-/** A job on its way. */
-interface Message extends Question {
-  readonly key: Key | undefined;
-}
 
 /** A connection that several pipelines share. */
 export interface Shared {
@@ -145,12 +138,7 @@ export class NatsDriver implements Driver {
     signal?.throwIfAborted();
     this.#mayGoOn();
     const session = await this.#session(signal);
-    const { maxJob } = session.connection;
-    // Nothing is stored when one of them cannot be.
-    const messages = jobs.map((job) => this.#message(job, maxJob));
-    for (let at = 0; at < messages.length; at += CHUNK) {
-      await this.#store(session, messages.slice(at, at + CHUNK), signal);
-    }
+    await push(session, jobs, this.#terms, signal);
   }
 
   take(most: number, signal: AbortSignal): Promise<Delivery[]> {
@@ -170,15 +158,13 @@ export class NatsDriver implements Driver {
     }
     job.settling = true;
     const { clock } = this.#host;
-    const deletes = this.#config.delete_after_ack === true;
-    const terms = { pipeline: this.#pipeline, clock, deletes };
     const tries = freshHistory();
     for (;;) {
       try {
         const session = this.#link.connection ?? await this.#link.ready();
         // It may come again before the answer does.
         if (settlement.kind === "back") this.#goesBack(job);
-        await settle(session, job, settlement, terms);
+        await settle(session, job, settlement, this.#terms);
         return this.#reserved.delete(job);
       } catch (error) {
         if (this.#isClosed) throw error instanceof Failure ? error : this.#closedFailure();
@@ -250,6 +236,15 @@ export class NatsDriver implements Driver {
     }
   }
 
+  get #terms(): Terms {
+    return {
+      pipeline: this.#pipeline,
+      clock: this.#host.clock,
+      deletes: this.#config.delete_after_ack === true,
+      window: this.#settings.unique?.window,
+    };
+  }
+
   get #isClosed(): boolean {
     return this.#end.signal.aborted;
   }
@@ -310,45 +305,6 @@ export class NatsDriver implements Driver {
     this.settle(job, { kind: "again", delay, attempt, error, headers: own }).catch(() => {
       // Closed: it went back with the rest.
     });
-  }
-
-  async #store(session: Session, messages: Message[], signal?: AbortSignal): Promise<void> {
-    const { connection, keys } = session;
-    try {
-      await connection.room(signal);
-      const named = Promise.all(messages.map(async (message): Promise<Question> => {
-        const { key, headers } = message;
-        if (key === undefined) return message;
-        return { ...message, headers: marked(headers, { [MSG_ID]: await keys.idOf(key) }) };
-      }));
-      const questions = messages.some(({ key }) => key !== undefined) ? await named : messages;
-      const answers = await abortable(connection.askAll(questions), signal);
-      for (const answer of answers) wasStored(answer, this.#config.stream);
-    } catch (error) {
-      if (error instanceof Failure || signal?.aborted) throw error;
-      const why = `whether NATS stored the jobs is not known: ${messageOf(error)}`;
-      throw new Failure(why, { fix: "push them again; some may come twice then", cause: error });
-    }
-  }
-
-  /** @throws Failure when it is too large */
-  #message(job: Job, limit: number): Message {
-    const { delayed, subject } = this.#places;
-    const mark: Record<string, string> = {};
-    if (job.delay > 0) mark[DUE] = String(Math.ceil(this.#host.clock.wall() + job.delay));
-    const window = job.unique_window ?? this.#settings.unique?.window;
-    const key = job.unique === undefined || window === undefined
-      ? undefined
-      : { key: job.unique, window };
-    const { data, headers, size } = encode(job, this.#pipeline, {}, mark);
-    // One stream knows the keys: a job that has one goes there first, and then to the delayed ones.
-    const isLater = job.delay > 0 && key === undefined;
-    if (size + MARGIN <= limit) return { subject: isLater ? delayed : subject, data, headers, key };
-    throw new Failure(
-      `job ${JSON.stringify(job.id)} takes ${formatSize(size + MARGIN)} as a message of NATS, ` +
-        `and at most ${formatSize(limit)} are possible (max_payload)`,
-      { fix: "write a larger max_payload for nats-server, or push where the data lie" },
-    );
   }
 
   #goesBack(job: Reserved): void {

@@ -13,7 +13,6 @@
  * twice when this is tried again.
  */
 
-import type { Clock } from "../../../lib/core/clock.ts";
 import type { Settlement } from "../driver.ts";
 import { deleteMessage, toStore, wasStored } from "./api.ts";
 import { DUE, encode, type Encoded, MSG_ID, type Progress } from "./codec.ts";
@@ -21,17 +20,10 @@ import { deadSubject } from "./names.ts";
 import { BACK } from "./pull.ts";
 import type { Reserved } from "./reserved.ts";
 import type { Session } from "./session.ts";
+import type { Terms } from "./terms.ts";
 
 const ACK = new TextEncoder().encode("+ACK");
 const NAK = new TextEncoder().encode(BACK);
-
-/** What a pipeline says about its jobs. */
-export interface Terms {
-  readonly pipeline: string;
-  readonly clock: Clock;
-  /** What is done leaves a stream that would keep it. */
-  readonly deletes: boolean;
-}
 
 /** @throws Refused, Lost; may be tried again */
 export async function settle(
