@@ -139,6 +139,10 @@ export class SqliteDriver implements Driver {
     const { file, pipeline } = this.#opened;
     const either = AbortSignal.any([signal, this.#end.signal]);
     const jobs = await file.ask<GivenJob[]>({ do: "take", pipeline, most }, either);
+    if (this.#end.signal.aborted) {
+      file.back(jobs.map(({ key }) => key));
+      throw this.#closedFailure();
+    }
     const taken = jobs.map((job) => new Taken(job));
     for (const one of taken) this.#reserved.add(one);
     return taken;

@@ -84,7 +84,7 @@ export class Store {
   run({ now, orders }: Batch): Reply {
     this.#now = now;
     const answers: Answer[] = [];
-    const failed = this.#write(orders.filter(isWrite), answers);
+    const written = this.#write(orders.filter(isWrite), answers);
     for (const order of orders) {
       if (isWrite(order)) continue;
       try {
@@ -100,9 +100,7 @@ export class Store {
     }
     return {
       answers,
-      failed: failed.error,
-      wrote: failed.wrote,
-      gone: failed.gone,
+      ...written,
       wake: wake === Infinity ? undefined : Math.max(wake, this.#dueAgainAt),
     };
   }
@@ -114,7 +112,7 @@ export class Store {
   #write(
     orders: WriteOrder[],
     answers: Answer[],
-  ): { error?: string; wrote: boolean; gone: boolean } {
+  ): Pick<Reply, "failed" | "wrote" | "gone"> {
     const isDue = this.#now >= this.#dueAgainAt &&
       this.#lanes.values().some(({ nextDue }) => nextDue <= this.#now);
     if (orders.length === 0 && !isDue) return { wrote: false, gone: false };
@@ -127,20 +125,25 @@ export class Store {
       answers.push(...whole);
       return { wrote: true, gone };
     }
-    let wrote = false;
-    let error: string | undefined = isDue && orders.length === 0 ? whole : undefined;
     if (isDue) this.#dueAgainAt = this.#now + DUE_AGAIN;
+    if (/locked/.test(whole)) {
+      // Each would wait for the same lock as long as all did together.
+      for (const { n } of orders) answers.push({ n, error: whole });
+      return { failed: whole, wrote: false, gone };
+    }
+    let wrote = false;
+    let failed: string | undefined = isDue && orders.length === 0 ? whole : undefined;
     for (const order of orders) {
       const alone = this.#transaction([order], gone, false);
       if (typeof alone === "string") {
-        error = alone;
+        failed = alone;
         answers.push({ n: order.n, error: alone });
       } else {
         wrote = true;
         answers.push(...alone);
       }
     }
-    return { error, wrote, gone };
+    return { failed, wrote, gone };
   }
 
   /** @returns the answers, or why nothing of it was written */

@@ -188,6 +188,20 @@ Deno.test("sqlite: somebody else's lock is waited for", async () => {
   assertEquals((await driver.stat()).waiting, 1);
 });
 
+Deno.test("sqlite: a copy that is made while the file is open is whole", async () => {
+  await using bench = new SqliteBench();
+  await using driver = await bench.open();
+  await driver.push(["a", "b", "c"].map((id) => jobOf({ id })));
+  const one = await takeOne(driver);
+  const other = new DatabaseSync(bench.file);
+  other.prepare("VACUUM INTO ?").run(bench.scratch.path("copy.db"));
+  other.close();
+  await driver.settle(one, { kind: "ack" });
+  bench.file = bench.scratch.path("copy.db");
+  await using copy = await bench.open();
+  assertEquals((await takeAll(copy, 3)).map(({ id }) => id), ["a", "b", "c"]);
+});
+
 Deno.test("sqlite: the question of doctor makes nothing and changes nothing", async () => {
   await using bench = new SqliteBench();
   await check(bench.file);
