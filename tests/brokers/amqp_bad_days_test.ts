@@ -42,7 +42,11 @@ Deno.test("amqp: RabbitMQ is not there at the start", async () => {
   assert(Date.parse(state.next_try_at!) > 0);
   const late = AbortSignal.abort(new Error("too late"));
   await assertRejects(() => driver.push([jobOf()], late), Failure, server.address);
-  await assertRejects(() => driver.stat(), Failure, `RabbitMQ at ${server.address} is not connected`);
+  await assertRejects(
+    () => driver.stat(),
+    Failure,
+    `RabbitMQ at ${server.address} is not connected`,
+  );
   const pushing = driver.push([jobOf({ id: "patient" })]);
   const taking = takeIds(driver, 1);
   await server.start();

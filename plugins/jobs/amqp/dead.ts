@@ -31,7 +31,7 @@ export class DeadLetters {
 
   /** How many there are. */
   count(session: Session): Promise<number> {
-    return this.#alone(() => session.waiting(this.#queue));
+    return this.#alone(async () => session.keepsDead ? await session.waiting(this.#queue) : 0);
   }
 
   /** Up to `most`, oldest first, after the one with id `after`. */
@@ -70,6 +70,7 @@ export class DeadLetters {
       one: { job: Decoded; letter: GetMessage; channel: Channel },
     ) => boolean | Promise<boolean>,
   ): Promise<void> {
+    if (!session.keepsDead) return Promise.resolve();
     return this.#alone(() =>
       session.aside(async (channel) => {
         for (let seen = 0; seen < MAX_SCAN; seen++) {

@@ -197,8 +197,9 @@ export class AmqpDriver implements Driver {
     for (let look = 0; look < MAX_LOOKS; look++) {
       const came = this.#came;
       waiting = await session.waiting(name);
-      // What was delivered before the first answer is here with the second.
       dead = await this.#letters.count(session);
+      // What was delivered before an answer is here with the one after it.
+      if (!session.keepsDead) await session.waiting(name);
       if (came === this.#came) break;
     }
     let delayed = 0;

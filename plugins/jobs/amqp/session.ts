@@ -20,6 +20,8 @@ import { type DelayQueue, leaseOf } from "./delays.ts";
 /** Of one command, ms. */
 const COMMAND_LIMIT = 10_000;
 const MAX_IN_FLIGHT = 64 * 1024 * 1024;
+/** How RabbitMQ says that a queue is not there. */
+const NOT_FOUND = 404;
 /** What the protocol can say. */
 const MAX_PREFETCH = 65_535;
 
@@ -55,6 +57,8 @@ export class Session implements Connection {
   readonly lost: Promise<unknown>;
   /** It can still be used. */
   alive = true;
+  /** The queue of dead letters is there. */
+  keepsDead = false;
   /** Jobs come. */
   consuming: string | undefined;
   readonly #spec: SessionSpec;
@@ -101,6 +105,29 @@ export class Session implements Connection {
     publishing.on("return", ({ properties }) => this.#returned.add(properties.messageId));
     this.#publisher = publishing as ConfirmChannel;
     await this.command(this.#declare(this.#main));
+    const { queue } = this.#spec.config;
+    if (queue.name !== "" && !queue.declare) await this.#lookForDead();
+  }
+
+  /** Where nothing is to be made, it is made by the first dead letter. */
+  async #lookForDead(): Promise<void> {
+    await this.aside(async (channel) => {
+      try {
+        await this.command(channel.checkQueue(deadQueueOf(this.#spec.config)));
+        this.keepsDead = true;
+      } catch (error) {
+        if ((error as { code?: number }).code !== NOT_FOUND) throw error;
+      }
+    });
+  }
+
+  /** @throws when RabbitMQ refuses the queue of dead letters */
+  async keepDead(): Promise<void> {
+    if (this.keepsDead) return;
+    await this.aside((channel) =>
+      this.command(channel.assertQueue(deadQueueOf(this.#spec.config), { durable: true }))
+    );
+    this.keepsDead = true;
   }
 
   async #declare(channel: Channel): Promise<void> {
@@ -109,14 +136,13 @@ export class Session implements Connection {
       const { durable, auto_delete: autoDelete } = exchange;
       await channel.assertExchange(exchange.name, exchange.type, { durable, autoDelete });
     }
-    if (queue.name === "") return;
-    if (queue.declare) {
-      const { durable, exclusive, auto_delete: autoDelete, headers } = queue;
-      const options = { durable, exclusive, autoDelete, arguments: headers };
-      await channel.assertQueue(queue.name, options);
-      await channel.bindQueue(queue.name, exchange.name, queue.routing_key);
-    }
+    if (queue.name === "" || !queue.declare) return;
+    const { durable, exclusive, auto_delete: autoDelete, headers } = queue;
+    const options = { durable, exclusive, autoDelete, arguments: headers };
+    await channel.assertQueue(queue.name, options);
+    await channel.bindQueue(queue.name, exchange.name, queue.routing_key);
     await channel.assertQueue(deadQueueOf(this.#spec.config), { durable: true });
+    this.keepsDead = true;
   }
 
   #watched<C extends Channel>(channel: C): C {

@@ -23,7 +23,7 @@ import type { Delivery, Settlement } from "../driver.ts";
 import type { Delayed } from "./delays.ts";
 import { Ended } from "./ended.ts";
 import type { Parcels } from "./parcels.ts";
-import type { Session } from "./session.ts";
+import { deadQueueOf, type Session } from "./session.ts";
 
 const AGAIN: RetryPolicy = { delay: 1000, backoff_factor: 2, max_delay: 30_000, window: 0 };
 /** Deliveries whose end RabbitMQ may not have heard of: more than are ever on their way. */
@@ -50,11 +50,13 @@ export class Settling {
   readonly #host: SettlingHost;
   readonly #ended = new Ended(MAX_ENDED);
   readonly #end = new AbortController();
+  readonly #dead: string;
   #size = 0;
   #idle: PromiseWithResolvers<void> | undefined;
 
   constructor(host: SettlingHost) {
     this.#host = host;
+    this.#dead = deadQueueOf(host.config);
   }
 
   /** Deliveries that are being settled. */
@@ -142,7 +144,9 @@ export class Settling {
       await session.lease(queues);
       delayed.use(queues, clock.now());
     }
-    await session.publish([parcels.settled(delivery, settlement, clock.wall())]);
+    const parcel = parcels.settled(delivery, settlement, clock.wall());
+    if (parcel.to.key === this.#dead) await session.keepDead();
+    await session.publish([parcel]);
   }
 
   #finish({ session, message, key }: Reservation, settlement: Settlement): void {

@@ -38,6 +38,11 @@ export class AmqpBench implements Bench {
     return schema.complete({ ...own, ...written }, pipeline, (path) => path);
   }
 
+  settings(pipeline: string): PipelineConfig {
+    // The suite takes that many and ends none before the last.
+    return settingsOf({ driver: "amqp", prefetch: 20_000, config: this.config(pipeline) });
+  }
+
   /** One that is connected. */
   async open(pipeline = "default", more: Partial<PipelineConfig> = {}): Promise<Driver> {
     const driver = this.make(pipeline, more);
@@ -53,13 +58,7 @@ export class AmqpBench implements Bench {
     const system = new FakeSystem(realClock);
     const host: DriverHost = { clock: realClock, emit, system, state_dir: "/nowhere" };
     const kind = amqp.kind(host) as DriverKind;
-    const settings = settingsOf({
-      driver: "amqp",
-      prefetch: 20_000,
-      config: this.config(pipeline),
-      ...more,
-    });
-    const driver = kind.create(pipeline, settings, broker);
+    const driver = kind.create(pipeline, { ...this.settings(pipeline), ...more }, broker);
     this.#kinds.push(kind);
     this.#open.push(driver);
     return driver;
