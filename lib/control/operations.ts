@@ -213,6 +213,8 @@ export interface Subject {
 /** What `explain` answers; never without a subject. */
 export interface Explanation {
   name: string;
+  /** No daemon answered: the file that this is from. */
+  journal?: string;
   subjects: Subject[];
 }
 

@@ -38,7 +38,7 @@ export interface Facts {
 }
 
 /** Facts of events that name what they are about. */
-const NAMES = ["process", "pool", "worker", "release"] as const;
+export const NAMES = ["process", "pool", "worker", "release"] as const;
 
 /** Whether an event belongs to the story of a name. */
 export function isAbout(name: string): (record: EventRecord) => boolean {
@@ -164,7 +164,7 @@ function gone(name: string, { events }: Facts): Subject | undefined {
 }
 
 /** The parts of a subject that events tell. */
-function story(
+export function story(
   events: readonly EventRecord[],
   mine: (record: EventRecord) => boolean,
   command?: string,

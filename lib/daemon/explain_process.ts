@@ -41,7 +41,7 @@ export function processReasons(one: Seen, facts: ProcessFacts): string[] {
   return [
     ...stateReasons(process, facts.now),
     ...config === undefined ? [] : dependencies(config, one, facts.all),
-    ...endings(process, facts.events),
+    ...lastEnd(process, facts.events),
     ...config === undefined ? [] : budget(config, process, facts),
     ...memory(process),
   ];
@@ -113,17 +113,23 @@ function dependencies(
   });
 }
 
-/** How it ended the last times. */
-function endings({ exit, state }: ProcessSnapshot, events: readonly EventRecord[]): string[] {
+/** How it ended by itself the last times; else how its last run ended. */
+function lastEnd({ exit, state }: ProcessSnapshot, events: readonly EventRecord[]): string[] {
+  const told = endings(events);
+  if (told.length === 0 && exit !== null && state !== "running") {
+    return [`its last run ended at ${exit.at} with ${exit.signal ?? `code ${exit.code}`}`];
+  }
+  return told;
+}
+
+/** How it ended by itself the last times, the newest first. */
+export function endings(events: readonly EventRecord[]): string[] {
   const ends = events.filter(({ event }) => event === "process_exited");
   const unwanted = ends.filter(({ data }) => data.wanted !== true);
   const told = unwanted.slice(-ENDS_TOLD).reverse()
     .map((end) => `it ended by itself at ${end.at} with ${howItEnded(end.data)}`);
   if (unwanted.length > ENDS_TOLD) {
     told.push(`in all it ended by itself ${unwanted.length} times since ${unwanted[0].at}`);
-  }
-  if (told.length === 0 && exit !== null && state !== "running") {
-    return [`its last run ended at ${exit.at} with ${exit.signal ?? `code ${exit.code}`}`];
   }
   return told;
 }

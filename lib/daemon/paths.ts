@@ -12,6 +12,9 @@ import { Exit, Failure } from "../core/failure.ts";
 /** Longest path of a Unix socket the kernel takes (`sun_path` less the final zero byte). */
 const SOCKET_PATH_MAX = 107;
 
+/** The newest file of the journal, in the state directory. */
+export const JOURNAL = "events.jsonl";
+
 /** The places of one daemon; all absolute. */
 export interface Paths {
   /** Directory of the socket and the pid file. */

@@ -14,7 +14,7 @@ import type { Reopened } from "../telemetry/log.ts";
 import type { RotationLimits } from "../telemetry/rotating_file.ts";
 import { Webhooks } from "../telemetry/webhooks.ts";
 import type { Addressed } from "./context.ts";
-import type { Paths } from "./paths.ts";
+import { JOURNAL, type Paths } from "./paths.ts";
 
 /** What is told, and by whom. */
 interface ToldOptions {
@@ -31,7 +31,7 @@ export class Told implements Addressed, AsyncDisposable {
   readonly #webhooks: Webhooks;
 
   constructor({ config, paths, clock, emit, journal }: ToldOptions) {
-    const path = join(paths.state_dir, "events.jsonl");
+    const path = join(paths.state_dir, JOURNAL);
     this.#store = new JournalStore({ path, limits: limitsOf(config), clock, emit });
     this.#webhooks = new Webhooks(
       { clock, emit, application: config.application },

@@ -13,25 +13,20 @@
  * it is.
  */
 
-import { type Clock, stamp } from "../core/clock.ts";
+import type { Clock } from "../core/clock.ts";
 import { Failure, messageOf } from "../core/failure.ts";
 import type { Emit, EventRecord } from "./events.ts";
-import { LogFiles, type Place } from "./log_files.ts";
+import { type Line, linesOf, type LinesQuery } from "./journal_lines.ts";
+import { LogFiles } from "./log_files.ts";
 import type { Reopened } from "./log.ts";
 import { Outlet, type OutletTarget } from "./outlet.ts";
 import { RotatingFile, type RotationLimits } from "./rotating_file.ts";
 import { fileTarget } from "./targets.ts";
 
 /** Which events of the past are wanted. */
-export interface PastQuery {
+export interface PastQuery extends LinesQuery {
   /** Only those before this one of this life; undefined: all that are on disk. */
   before?: number;
-  /** At most so many, the newest. */
-  limit: number;
-  /** Milliseconds of wall time; only events from then on. */
-  since?: number;
-  /** Only these. */
-  wanted?: (record: EventRecord) => boolean;
 }
 
 /** How a store is opened. */
@@ -42,11 +37,6 @@ export interface JournalStoreOptions {
   clock: Clock;
   /** For what goes wrong with the file. */
   emit: Emit;
-}
-
-/** A line on disk: the event, and whose it is. */
-interface Line extends EventRecord {
-  life: string;
 }
 
 /** See the file's comment. */
@@ -102,35 +92,14 @@ export class JournalStore implements AsyncDisposable {
   }
 
   /** Events of the past, oldest first. */
-  async *past(
-    { before, limit, since = 0, wanted = () => true }: PastQuery,
-  ): AsyncGenerator<EventRecord> {
+  async *past({ before, ...query }: PastQuery): AsyncGenerator<EventRecord> {
     if (this.#outlet === undefined) return;
     await this.#outlet.flush();
     const files = await this.#files();
-    const oldest = stamp(since);
     const isLater = (line: Line) =>
       before !== undefined && line.life === this.#life && line.seq >= before;
     try {
-      let start: Place | undefined;
-      let left = limit;
-      for await (const { text, age, offset } of files.backwards()) {
-        if (left === 0) break;
-        const line = decode(text);
-        if (line === undefined || isLater(line)) continue;
-        if (line.at < oldest) break;
-        if (!wanted(line)) continue;
-        start = { age, offset };
-        left--;
-      }
-      if (start === undefined) return;
-      for await (const text of files.forwards(start)) {
-        const line = decode(text);
-        if (line === undefined) continue;
-        if (isLater(line)) return;
-        const { life: _, ...record } = line;
-        if (record.at >= oldest && wanted(record)) yield record;
-      }
+      yield* linesOf(files, query, isLater);
     } catch (error) {
       throw new Failure(`cannot read the events in "${this.#path}": ${messageOf(error)}`, {
         fix: "without --limit and --since only what is in memory is shown",
@@ -179,19 +148,4 @@ export class JournalStore implements AsyncDisposable {
     this.#failing = true;
     this.#emit("journal_failed", { file: this.#path, error: messageOf(error) });
   }
-}
-
-/** The event in one line; undefined when it is none. */
-function decode(text: string): Line | undefined {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return undefined; // torn by a kill or a full disk: the table above
-  }
-  if (typeof value !== "object" || value === null) return undefined;
-  const { at, seq, level, event, data } = value as Record<string, unknown>;
-  const whole = typeof at === "string" && typeof seq === "number" && typeof level === "string" &&
-    typeof event === "string" && typeof data === "object" && data !== null;
-  return whole ? value as Line : undefined;
 }

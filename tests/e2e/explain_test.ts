@@ -64,6 +64,56 @@ daemonTest(
 );
 
 daemonTest(
+  "no daemon runs: what the journal of the last one tells, torn as it may be",
+  {
+    config: ({ dir }) => ({
+      processes: {
+        worker: {
+          command: program("crash.sh", "3", `${dir}/fifo`),
+          restart: { ...AT_ONCE, max_restarts: 1 },
+        },
+      },
+    }),
+  },
+  async (d) => {
+    await using fifo = new Fifo(d.path("fifo"));
+    await d.deploy("v1");
+    fifo.release(2);
+    await d.event("process_gave_up");
+    await d.ok("shutdown");
+    await d.ended();
+    Deno.writeTextFileSync(d.path("state/events.jsonl"), '{"at":"2030', { append: true });
+
+    const { stdout, stderr } = await d.ok("explain", "worker");
+    assertEquals(stderr, "no daemon answers: this is from its journal\n");
+    assertMatch(stdout, /^process worker of v1: gone\n {2}- no daemon reachable at "/);
+    for (const words of ["with code 3 after", "given up after 1 restarts", "the daemon stopped"]) {
+      assertStringIncludes(stdout, words);
+    }
+    const release = (await d.ok("explain", "v1", "--json")).json() as Explanation;
+    assertEquals(release.journal, d.path("state/events.jsonl"));
+    assertEquals(release.subjects.map(({ kind, id, state }) => [kind, id, state]), [
+      ["release", "v1", "gone"],
+    ]);
+
+    const missing = await d.cli("explain", "worked");
+    assertEquals([missing.code, missing.stdout], [1, ""]);
+    assertStringIncludes(missing.stderr, 'did you mean "worker"?');
+    Deno.removeSync(d.path("state/events.jsonl"));
+    const nothing = await d.cli("explain", "worker");
+    assertEquals(nothing.code, 4);
+    assertMatch(
+      nothing.stderr,
+      /^error: no daemon reachable at "[^"]+": there is no such socket\n/,
+    );
+    Deno.mkdirSync(d.path("state/events.jsonl"));
+    const unreadable = await d.cli("explain", "worker");
+    assertEquals(unreadable.code, 4);
+    assertMatch(unreadable.stderr, /; and cannot read the events in "[^"]+": is a directory\n/);
+  },
+);
+
+daemonTest(
   "a start that failed, in full: at the deploy, in explain, in the journal; no value of the environment",
   {
     config: {
