@@ -58,9 +58,26 @@ export interface PipelineStatus {
   };
 }
 
+/** A schedule of the configuration. */
+export interface ScheduleStatus {
+  schedule: string;
+  cron: string;
+  /** Missing: the machine's. */
+  timezone?: string;
+  pipeline: string;
+  job: string;
+  /** Null: a run is under way, or none is to come. */
+  next_run_at: string | null;
+  /** The last that was pushed by this daemon. */
+  last_run_at: string | null;
+  /** Why the last try failed. */
+  error?: string;
+}
+
 /** Those of the configuration, then those that were declared. */
 export interface Pipelines {
   pipelines: PipelineStatus[];
+  schedules: ScheduleStatus[];
 }
 
 /** `POST /v1/jobs/push` */

@@ -12,7 +12,7 @@
  */
 
 import type { DeadJob } from "../../plugins/jobs/driver.ts";
-import type { JobsEngine, NewJob, PipelineStat } from "../../plugins/jobs/engine.ts";
+import type { JobsEngine, NewJob, PipelineStat, ScheduleInfo } from "../../plugins/jobs/engine.ts";
 import { type PipelineState, pipelineStates, waitingOf } from "../../plugins/jobs/states.ts";
 import type {
   DeadLetter,
@@ -23,6 +23,7 @@ import type {
   LettersResult,
   PipelineStatus,
   PushRequest,
+  ScheduleStatus,
 } from "../control/jobs.ts";
 import { SHOWN_PAYLOAD } from "../control/jobs.ts";
 import { stamp, within } from "../core/clock.ts";
@@ -53,8 +54,11 @@ export function jobsOperations(host: Host): JobsOperations {
       const engine = engineOf(host);
       if (pipeline !== undefined) known(engine, pipeline);
       const all = await statsOf(engine);
-      const wanted = all.filter(({ name }) => pipeline === undefined || name === pipeline);
-      return { pipelines: wanted.map(pipelineStatus) };
+      const wanted = (name: string) => pipeline === undefined || name === pipeline;
+      return {
+        pipelines: all.filter(({ name }) => wanted(name)).map(pipelineStatus),
+        schedules: engine.schedules().filter((one) => wanted(one.pipeline)).map(scheduleStatus),
+      };
     },
 
     async push(request) {
@@ -296,6 +300,21 @@ function pipelineStatus(one: PipelineStat): PipelineStatus {
     dead: stat?.dead ?? null,
     running,
     counts,
+  };
+}
+
+function scheduleStatus(one: ScheduleInfo): ScheduleStatus {
+  const { name, cron, timezone, pipeline, job, next_run_at, last_run_at, error } = one;
+  const at = (wall: number | undefined) => wall === undefined ? null : stamp(wall);
+  return {
+    schedule: name,
+    cron,
+    ...(timezone !== undefined && { timezone }),
+    pipeline,
+    job,
+    next_run_at: at(next_run_at),
+    last_run_at: at(last_run_at),
+    ...(error !== undefined && { error }),
   };
 }
 

@@ -29,7 +29,7 @@ export const jobsList: Command = {
     const { paint } = call.out.voice;
     await show(call, {
       look: () => jobs.pipelines({}),
-      text: (seen) => pipelinesText(seen, paint),
+      text: (seen) => pipelinesText(seen, call.clock.wall(), paint),
     });
     return Exit.done;
   },

@@ -11,6 +11,7 @@ import type {
   Letter,
   Pipelines,
   PipelineStatus,
+  ScheduleStatus,
 } from "../../control/jobs.ts";
 import { formatSize } from "../../core/size.ts";
 import { count, span } from "./amount.ts";
@@ -23,8 +24,12 @@ const UNKNOWN = "?";
 
 const NO_PIPELINES = "there are no pipelines yet\n";
 
-/** `jobs list`. */
-export function pipelinesText({ pipelines }: Pipelines, paint: Paint): string {
+/** `jobs list`. @param now wall time, milliseconds since 1970 */
+export function pipelinesText(
+  { pipelines, schedules }: Pipelines,
+  now: number,
+  paint: Paint,
+): string {
   if (pipelines.length === 0) return NO_PIPELINES;
   const rows = pipelines.map((one): Cell[] => [
     { text: one.pipeline, style: "bold" },
@@ -40,6 +45,28 @@ export function pipelinesText({ pipelines }: Pipelines, paint: Paint): string {
   const headings = [
     ...["PIPELINE", "DRIVER", "POOL", "STATE", ">WAITING", ">DELAYED", ">RUNNING", ">DEAD", "NOTE"],
   ];
+  const first = table(headings, rows, paint);
+  return schedules.length === 0 ? first : `${first}\n${schedulesText(schedules, now, paint)}`;
+}
+
+function schedulesText(schedules: readonly ScheduleStatus[], now: number, paint: Paint): string {
+  const rows = schedules.map((one): Cell[] => {
+    const { schedule, cron, timezone, pipeline, job, next_run_at, last_run_at, error } = one;
+    const next = next_run_at === null
+      ? undefined
+      : span(Math.max(0, Date.parse(next_run_at) - now));
+    return [
+      { text: schedule, style: "bold" },
+      cron,
+      timezone,
+      pipeline,
+      job,
+      next && `in ${next}`,
+      last_run_at === null ? undefined : ago(last_run_at, now),
+      error,
+    ];
+  });
+  const headings = ["SCHEDULE", "CRON", "TIMEZONE", "PIPELINE", "JOB", ">NEXT", ">LAST", "NOTE"];
   return table(headings, rows, paint);
 }
 

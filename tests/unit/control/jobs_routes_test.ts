@@ -10,7 +10,10 @@ function post(body: unknown): RequestInit {
 
 Deno.test("routes of pipelines hand their fields on", async () => {
   await using server = await Server.open();
-  assertEquals(JSON.parse((await server.fetch("/v1/jobs")).text), { pipelines: [MAIL] });
+  assertEquals(JSON.parse((await server.fetch("/v1/jobs")).text), {
+    pipelines: [MAIL],
+    schedules: [],
+  });
   const push = {
     pipeline: "mail",
     job: "App\\Mail",

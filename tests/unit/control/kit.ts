@@ -115,7 +115,7 @@ class FakeJobs implements JobsOperations {
   }
 
   pipelines: JobsOperations["pipelines"] = (query) =>
-    this.#answer("jobs", query, { pipelines: [MAIL] });
+    this.#answer("jobs", query, { pipelines: [MAIL], schedules: [] });
   push: JobsOperations["push"] = (request) =>
     this.#answer("push", request, { status: "success", pipeline: request.pipeline, id: "1" });
   pause: JobsOperations["pause"] = ({ pipeline }) =>
