@@ -14,7 +14,7 @@
 
 import type { Clock } from "../../../lib/core/clock.ts";
 import { Link, type LinkSpec } from "../link.ts";
-import type { RedisConnection } from "./connection.ts";
+import { type RedisConnection, Refused } from "./connection.ts";
 
 /** How long one command waits: the silence after which a dead connection is noticed is little more. */
 const BLOCK = 10_000;
@@ -22,6 +22,7 @@ const BLOCK = 10_000;
 interface Waiter {
   readonly seen: string;
   wake(): void;
+  refuse(error: Refused): void;
 }
 
 /** See the file's comment. */
@@ -39,7 +40,7 @@ export class Bell {
     this.#onLost = onLost;
   }
 
-  /** Resolves when it rings. @throws the signal's reason */
+  /** Resolves when it rings. @throws the signal's reason; Refused when nobody may listen */
   wait(seen: string, signal: AbortSignal): Promise<void> {
     if (signal.aborted) return Promise.reject(signal.reason);
     return new Promise((resolve, reject) => {
@@ -56,6 +57,10 @@ export class Bell {
         wake: () => {
           leave();
           resolve();
+        },
+        refuse: (error) => {
+          leave();
+          reject(error);
         },
       };
       this.#waiters.add(waiter);
@@ -78,7 +83,11 @@ export class Bell {
         const { seen } = this.#first ?? first;
         const { bell, strangers } = streamsOf(this.#base);
         if (await connection.await(bell, seen, strangers, BLOCK)) this.#ring();
-      } catch {
+      } catch (error) {
+        if (error instanceof Refused) {
+          for (const { refuse } of [...this.#waiters]) refuse(error);
+          continue;
+        }
         // Lost, or closed: who waits looks for itself, as something may have happened meanwhile.
         this.#ring();
         this.#onLost();

@@ -62,7 +62,7 @@ export class Garbage extends Held {
     where: { consumer: string; lane: string; entry: string },
   ) {
     const { consumer, lane, entry } = where;
-    const meta = { ...NOTHING, id: entry, priority: Number(lane) };
+    const meta = { ...NOTHING, id: fields.from ?? entry, priority: Number(lane) };
     super(meta, encoder.encode(JSON.stringify(fields)), 1, undefined, consumer, lane, entry);
   }
 }

@@ -12,7 +12,7 @@ import type { Redis, RedisOptions } from "ioredis";
 import type { BrokerTls } from "../../../lib/config/roadrunner/drivers/tls.ts";
 import type { RedisBroker } from "../../../lib/config/roadrunner/drivers/redis.ts";
 import type { Clock, Timer } from "../../../lib/core/clock.ts";
-import { Failure } from "../../../lib/core/failure.ts";
+import { Failure, messageOf } from "../../../lib/core/failure.ts";
 import type { Connection, LinkSpec } from "../link.ts";
 import { type ScriptName, SCRIPTS } from "./scripts.ts";
 
@@ -44,6 +44,9 @@ const ELSEWHERE = /^(?:READONLY|LOADING|MASTERDOWN|NOAUTH|WRONGPASS)/;
 /** An answer that says no: what was asked was not done. */
 export class Refused extends Error {}
 
+/** No answer, and there will be none: what was asked may have been done. */
+export class Lost extends Failure {}
+
 /** See the file's comment. */
 export class RedisConnection implements Connection {
   readonly #lost = Promise.withResolvers<unknown>();
@@ -52,6 +55,8 @@ export class RedisConnection implements Connection {
   readonly #clock: Clock;
   readonly #whom: string;
   #isLost = false;
+  /** What the socket said last. */
+  #why: unknown;
   #closing: Promise<void> | undefined;
   /** Commands without an answer, and bytes of them. */
   #sent = 0;
@@ -93,7 +98,7 @@ export class RedisConnection implements Connection {
     }
   }
 
-  /** Runs a script on the keys below `base`. @throws Refused: the server says no; Failure: it is lost */
+  /** Runs a script on the keys below `base`. @throws Refused; Lost; Failure when too much is asked */
   async run(name: ScriptName, base: string, args: readonly Arg[]): Promise<Reply> {
     try {
       return await this.call("EVALSHA", [HASHES[name], 1, base, ...args]);
@@ -113,7 +118,7 @@ export class RedisConnection implements Connection {
 
   /** One command. @throws as run() */
   async call(command: string, args: readonly Arg[]): Promise<Reply> {
-    if (this.#isLost) throw new Failure(`the connection to ${this.#whom} is lost`);
+    if (this.#isLost) throw new Lost(`the connection to ${this.#whom} is lost`);
     if (this.#sent >= MAX_SENT) {
       throw new Failure(`${this.#whom} owes ${MAX_SENT} answers`, { fix: "push later" });
     }
@@ -124,10 +129,13 @@ export class RedisConnection implements Connection {
     try {
       return await this.#client.callBuffer(command, ...own) as Reply;
     } catch (error) {
-      if (!isReply(error)) throw new Failure(this.#lostText, { cause: error });
-      if (!ELSEWHERE.test(error.message)) throw new Refused(error.message);
-      this.#lose(error);
-      throw new Failure(`${this.#whom} says: ${error.message}`);
+      if (isReply(error) && !ELSEWHERE.test(error.message)) throw new Refused(error.message);
+      const lost = isReply(error)
+        ? new Lost(`${this.#whom} says: ${error.message}`)
+        : new Lost(this.#lostText, { cause: this.#why ?? error });
+      // At once, so that nobody asks here again and again.
+      this.#lose(lost);
+      throw lost;
     } finally {
       this.#bytes -= bytes;
       this.#heard = this.#clock.now();
@@ -145,18 +153,18 @@ export class RedisConnection implements Connection {
   }
 
   get #lostText(): string {
-    return `the connection to ${this.#whom} was lost before it answered`;
+    const why = this.#why === undefined ? "" : `: ${messageOf(this.#why)}`;
+    return `the connection to ${this.#whom} was lost before it answered${why}`;
   }
 
   async #begin(): Promise<void> {
-    let why: unknown;
     // connect() says only that it failed; the reason comes as an event.
-    this.#client.on("error", (error) => why = error);
-    this.#client.on("end", () => this.#lose(why ?? new Failure(`${this.#whom} hung up`)));
+    this.#client.on("error", (error) => this.#why = error);
+    this.#client.on("end", () => this.#lose(this.#why ?? new Failure(`${this.#whom} hung up`)));
     try {
       await this.#client.connect();
     } catch (error) {
-      throw why ?? error;
+      throw this.#why ?? error;
     }
     this.#client.stream.on("data", () => this.#heard = this.#clock.now());
     // A password that is wrong is only an event: the first command is refused for it.
@@ -189,6 +197,7 @@ export class RedisConnection implements Connection {
     if (info.get("cluster_enabled") === "1") {
       throw new Failure(`${is} Cluster, which is not supported`);
     }
+    if (info.get("loading") === "1") throw new Failure(`${is} that still loads its data`);
     if (info.get("role") === "slave") throw new Failure(`${is} that only copies another`);
     this.weakness = info.get("aof_enabled") === "0"
       ? "it keeps no append-only file (appendonly no): a crash of it loses what was pushed last"
@@ -252,6 +261,8 @@ async function optionsOf({ addr, username, password, db, tls }: RedisBroker) {
     lazyConnect: true,
     retryStrategy: () => null,
     enableOfflineQueue: false,
+    // Ours asks for more.
+    enableReadyCheck: false,
     autoResubscribe: false,
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,

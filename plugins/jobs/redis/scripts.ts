@@ -122,7 +122,8 @@ for _, member in ipairs(redis.call('ZRANGEBYSCORE', delayed, '-inf', now, 'LIMIT
 end
 for _, entry in ipairs(redis.call('XRANGE', base .. 'in', '-', '+', 'COUNT', 100)) do
   local fields = entry[2]
-  local n, delay = tonumber(field(fields, 'priority')), tonumber(field(fields, 'delay'))
+  local n, delay = tonumber(field(fields, 'priority') or ''), tonumber(field(fields, 'delay') or '')
+  if delay ~= delay then delay = 0 end
   local is_whole = n and n >= 1 and n <= 9007199254740991 and n == math.floor(n)
   fields[#fields + 1], fields[#fields + 2] = 'from', entry[1]
   delay = math.max(0, math.min(delay or 0, 3153600000))
