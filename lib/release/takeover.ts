@@ -18,11 +18,13 @@
  */
 
 import type { LegacyTakeover } from "../config/config.ts";
-import type { Clock } from "../core/clock.ts";
 import { Failure } from "../core/failure.ts";
-import type { Stranger, Strangers } from "../os/strangers.ts";
+import type { Stranger } from "../os/strangers.ts";
 import * as tools from "./takeover_tools.ts";
+import type { TakeoverGround } from "./takeover_tools.ts";
 import { type Chosen, TakeoverTree } from "./takeover_tree.ts";
+
+export type { TakeoverGround } from "./takeover_tools.ts";
 
 /** What the kernel gets to take the killed away, milliseconds. */
 const KILL_WAIT = 5_000;
@@ -52,12 +54,6 @@ export interface TakenOver {
   processes: LegacyProcess[];
 }
 
-/** What a takeover works with. */
-export interface TakeoverGround {
-  strangers: Strangers;
-  clock: Clock;
-}
-
 /** Looks only. @throws Failure when the process table cannot be read */
 export async function planTakeover(
   legacy: LegacyTakeover,
@@ -67,7 +63,7 @@ export async function planTakeover(
   const keepers = keptBy(legacy).map(([keeper, program]) => ({
     keeper: keeper.name,
     program,
-    result: `would run ${keeper.argv(program).join(" ")}`,
+    result: `would run ${keeper.plan(program)}`,
   }));
   return { keepers, screens, processes: tree.look(first).map(shown) };
 }
@@ -77,7 +73,7 @@ export async function takeOver(legacy: LegacyTakeover, ground: TakeoverGround): 
   const { strangers, clock } = ground;
   const keepers: TakenOver["keepers"] = [];
   for (const [keeper, program] of keptBy(legacy)) {
-    const result = await tools.release(keeper, program, clock);
+    const result = await keeper.stop(program, ground);
     keepers.push({ keeper: keeper.name, program, result });
   }
   const { tree, first, screens } = await prepare(legacy, ground);

@@ -8,17 +8,21 @@
  * | supervisorctl | 0                              | stopped, or it was not running                 |
  * | supervisorctl | no such process                | nothing to stop                                |
  * | supervisorctl | no such file, refused          | no supervisord: nothing to stop                |
- * | pm2           | 0                              | deleted                                        |
- * | pm2           | not found                      | nothing to stop                                |
+ * | pm2           | nothing: its daemon is away    | nothing to stop, and it is not asked           |
+ * | pm2 id        | no ids                         | nothing to stop                                |
+ * | pm2 delete    | 0                              | deleted                                        |
  * | any           | anything else, or takes longer | Failure with what it said                      |
  *
- * Invariant: only names that match wholly are touched; `screen` itself takes a beginning for the name,
- * so a session is always named to it with its pid.
+ * Invariants: only names that match wholly are touched; `screen` itself takes a beginning for the name,
+ * so a session is always named to it with its pid, and `pm2 delete` takes a namespace, an id or `all`
+ * for the name, so an app is always named to it with its ids. No tool is called that would start what
+ * is not running (`pm2` starts its daemon).
  */
 
 import type { Clock } from "../core/clock.ts";
 import { formatDuration } from "../core/duration.ts";
 import { Failure } from "../core/failure.ts";
+import type { Strangers } from "../os/strangers.ts";
 import { runTool, type ToolEnd } from "../os/tool.ts";
 
 /** How long `screen` may take, milliseconds. */
@@ -33,40 +37,76 @@ const SAID = 5;
 /** Who watches over a program, and how it is told to let it go. */
 export interface Keeper {
   name: "supervisord" | "pm2";
-  argv(program: string): string[];
-  /** What it says when there is nothing to stop. */
-  nothing: RegExp;
+  /** What stops a program, as it is shown before it is done. */
+  plan(program: string): string;
+  /** @throws Failure */
+  stop(program: string, ground: TakeoverGround): Promise<"stopped" | "not running">;
+}
+
+/** What a takeover works with. */
+export interface TakeoverGround {
+  strangers: Strangers;
+  clock: Clock;
 }
 
 export const SUPERVISORD: Keeper = {
   name: "supervisord",
-  argv: (program) => ["supervisorctl", "stop", program],
-  nothing: /\(not running\)|\(no such (?:process|group)\)|no such file|refused connection/,
+  plan: (program) => `supervisorctl stop ${program}`,
+  async stop(program, { clock }) {
+    const argv = ["supervisorctl", "stop", program];
+    const end = await run("supervisord", program, argv, clock);
+    const nothing = /\(not running\)|\(no such (?:process|group)\)|no such file|refused connection/;
+    if (nothing.test(end.stdout + end.stderr)) return "not running";
+    if (end.code !== 0) throw refused("supervisord", program, argv, end);
+    return "stopped";
+  },
 };
 
 export const PM2: Keeper = {
   name: "pm2",
-  argv: (program) => ["pm2", "delete", program],
-  nothing: /not found|doesn't exist/,
+  plan: (program) => `pm2 delete with the ids of pm2 id ${program}`,
+  async stop(program, { strangers, clock }) {
+    if (!hasPm2(strangers)) return "not running";
+    const ids = await pm2Ids(program, clock);
+    if (ids.length === 0) return "not running";
+    const argv = ["pm2", "delete", ...ids];
+    const end = await run("pm2", program, argv, clock);
+    if (end.code !== 0) throw refused("pm2", program, argv, end);
+    return "stopped";
+  },
 };
 
-/** Has a program stopped by who watches over it. @throws Failure */
-export async function release(
-  keeper: Keeper,
+/** Whether a daemon of PM2 lives: its title says what it is. */
+function hasPm2(strangers: Strangers): boolean {
+  return [...strangers.table().values()].some(({ argv }) => /^PM2 v\S+: God Daemon/.test(argv[0]));
+}
+
+/** The ids of the app of exactly this name. */
+async function pm2Ids(program: string, clock: Clock): Promise<string[]> {
+  const argv = ["pm2", "id", program];
+  const end = await run("pm2", program, argv, clock);
+  const list = /\[([\s\d,]*)\]\s*$/.exec(end.stdout);
+  if (end.code !== 0 || list === null) throw refused("pm2", program, argv, end);
+  return list[1].match(/\d+/g) ?? [];
+}
+
+/** @throws Failure when there is no such tool */
+async function run(
+  keeper: Keeper["name"],
   program: string,
+  argv: string[],
   clock: Clock,
-): Promise<"stopped" | "not running"> {
-  const argv = keeper.argv(program);
-  const command = argv.join(" ");
+): Promise<ToolEnd> {
   const end = await runTool(argv, STOP_TIME, clock);
-  if (end === undefined) {
-    throw new Failure(`cannot stop "${program}" of ${keeper.name}: ${argv[0]} is not in PATH`, {
-      fix: `install it, or take it out of legacy_takeover.${keeper.name}`,
-    });
-  }
-  if (keeper.nothing.test(end.stdout + end.stderr)) return "not running";
-  if (end.code === 0) return "stopped";
-  throw new Failure(`cannot stop "${program}" of ${keeper.name}: "${command}" ${how(end)}`, {
+  if (end !== undefined) return end;
+  throw new Failure(`cannot stop "${program}" of ${keeper}: ${argv[0]} is not in PATH`, {
+    fix: `install it, or take it out of legacy_takeover.${keeper}`,
+  });
+}
+
+function refused(keeper: Keeper["name"], program: string, argv: string[], end: ToolEnd): Failure {
+  const command = argv.join(" ");
+  return new Failure(`cannot stop "${program}" of ${keeper}: "${command}" ${how(end)}`, {
     fix: `run ${command} by hand, and see why`,
     detail: { argv, exit_code: end.code, last_output: said(end) },
   });
@@ -95,6 +135,7 @@ export async function quitScreen(pid: number, name: string, clock: Clock): Promi
 
 function how({ code }: ToolEnd): string {
   if (code === null) return `did not end within ${formatDuration(STOP_TIME)}`;
+  if (code === 0) return "said something else than ids";
   return `ended with code ${code}`;
 }
 

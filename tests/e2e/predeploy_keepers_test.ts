@@ -136,22 +136,33 @@ async function clean(d: Daemon, ...args: string[]) {
   return await d.run(["env", `PATH=${d.path("bin")}:/usr/bin:/bin`, ...argv]);
 }
 
+/** Something with the title of PM2's daemon. */
+async function likePm2(legacy: Legacy): Promise<void> {
+  legacy.start("bash", "-c", "exec -a 'PM2 v0.0.0: God Daemon (nowhere)' sleep 1000");
+  await legacy.up(/^PM2 v0/);
+}
+
 const calls = (d: Daemon) => d.read("calls")?.replaceAll(`${d.path("bin")}/`, "");
 
 daemonTest(
   "apps of PM2 and programs of supervisord are taken from them by their own commands",
   fakes({ supervisord: ["web"], pm2: ["api", "gone"] }, {
     supervisorctl: "echo web: stopped",
-    pm2: `[ "$2" = api ] || { echo "[PM2][ERROR] Process or Namespace gone not found"; exit 1; }`,
+    pm2: `[ "$1" = id ] && { [ "$2" = api ] && echo "[ 0, 3 ]" || echo "[]"; }; exit 0`,
   }),
   async (d) => {
+    assertMatch((await clean(d)).stdout, /^pm2 api: not running$/m);
+    assertEquals(calls(d), "supervisorctl stop web\n", "pm2 would start its daemon");
+    Deno.removeSync(d.path("calls"));
+    await using legacy = new Legacy(d.dir);
+    await likePm2(legacy);
     const plan = await clean(d, "--dry-run");
-    assertStringIncludes(plan.stdout, "pm2 api: would run pm2 delete api\n");
+    assertStringIncludes(plan.stdout, "pm2 api: would run pm2 delete with the ids of pm2 id api\n");
     assertEquals(calls(d), undefined);
     const { code, stdout } = await clean(d);
     assertEquals(code, 0);
     assertMatch(stdout, /^supervisord web: stopped\npm2 api: stopped\npm2 gone: not running\n/m);
-    assertEquals(calls(d), "supervisorctl stop web\npm2 delete api\npm2 delete gone\n");
+    assertEquals(calls(d), "supervisorctl stop web\npm2 id api\npm2 delete 0 3\npm2 id gone\n");
   },
 );
 
@@ -162,10 +173,11 @@ daemonTest(
   }),
   async (d) => {
     await using legacy = new Legacy(d.dir);
+    await likePm2(legacy);
     legacy.start("sleep", "8293");
     const { code, stderr } = await clean(d);
     assertEquals(code, 1);
-    assertMatch(stderr, /^error: cannot stop "api" of pm2: "pm2 delete api" ended with code 1\n/);
+    assertMatch(stderr, /^error: cannot stop "api" of pm2: "pm2 id api" ended with code 1\n/);
     assertStringIncludes(stderr, "no space left");
     assertEquals(legacy.alive(/sleep 8293$/).length, 1);
 
