@@ -1,6 +1,6 @@
 /**
- * Pushes the jobs of the ledger over RPC, evenly in the time it is given, while daemon and broker come
- * and go.
+ * Pushes the jobs of the ledger over RPC, in waves over the time it is given, while daemon and broker
+ * come and go.
  *
  * Invariant: `confirmed` has an id exactly when the daemon answered that it is stored; a push that got
  * no such answer is made again with other ids, so one id is pushed once. What it pushed without such
@@ -19,6 +19,9 @@ const ANSWER_LIMIT = 30_000;
 
 /** Between two tries to reach a daemon, milliseconds. */
 const DIAL_EVERY = 50;
+
+/** In how many waves the jobs come. */
+const WAVES = 4;
 
 /** Share of the jobs that are put off, by a second. */
 const DELAYED = 0.05;
@@ -41,7 +44,7 @@ export class Producer implements Disposable {
     this.#random = random;
   }
 
-  /** Pushes jobs until `count` are stored, in no less than `seconds`. @param limit at most so many */
+  /** Pushes until `count` are stored, the last wave within `seconds`. @param limit at most so many */
   async produce(count: number, seconds: number, limit: number): Promise<void> {
     const begin = performance.now();
     while (this.confirmed.size < count) {
@@ -52,9 +55,10 @@ export class Producer implements Disposable {
           `${this.confirmed.size} of ${count} jobs stored in ${limit} s: ${troubles}`,
         );
       }
-      const due = Math.min(1, passed / seconds) * count - this.confirmed.size;
-      if (due < 1) await pause(10);
-      else await this.#push(Math.min(this.#random.int(...BATCH), Math.ceil(due)));
+      const waves = Math.min(WAVES, 1 + Math.floor(passed / seconds * WAVES));
+      const due = Math.ceil(count * waves / WAVES) - this.confirmed.size;
+      if (due === 0) await pause(10);
+      else await this.#push(Math.min(this.#random.int(...BATCH), due));
     }
   }
 
@@ -70,15 +74,13 @@ export class Producer implements Disposable {
         this.#client.call("jobs.PushBatch", text),
         ANSWER_LIMIT,
       );
-      if (reply.flags & ERROR) this.troubles.add(reply.text);
-      else {
-        for (const id of ids) {
-          this.unconfirmed.delete(id);
-          this.confirmed.add(id);
-        }
+      if (reply.flags & ERROR) throw new Error(reply.text);
+      for (const id of ids) {
+        this.unconfirmed.delete(id);
+        this.confirmed.add(id);
       }
     } catch (error) {
-      // The daemon is away, or went away.
+      // The daemon is away, or went away, or its broker did.
       this.troubles.add((error as Error).message);
       this[Symbol.dispose]();
       await pause(DIAL_EVERY);

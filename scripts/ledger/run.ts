@@ -25,6 +25,11 @@ const ATTEMPTS = 8;
 /** How long before a disturbance an acknowledgement may still be under way, milliseconds. */
 const UNDERWAY = 1_000;
 
+const WORKERS = 4;
+
+/** Share of the time in which they have something to do. */
+const BUSY = 0.8;
+
 /** Dead letters in one answer. */
 const PAGE = 1000;
 
@@ -36,7 +41,7 @@ export interface Run {
   seed: number;
 }
 
-function configuration({ dir }: Home, place: Place, seed: number): Yaml {
+function configuration({ dir }: Home, place: Place, { ids, seconds, seed }: Run): Yaml {
   const { section, pipeline } = place.sections({
     retry: { max_attempts: ATTEMPTS, backoff: "20ms", factor: 1, max_delay: "20ms" },
     dead_letter: "keep",
@@ -45,7 +50,12 @@ function configuration({ dir }: Home, place: Place, seed: number): Yaml {
   return {
     server: {
       command: [...program("").slice(0, -1), WORKER],
-      env: { LEDGER_SEED: `${seed}`, LEDGER_RECORDS: `${dir}/records` },
+      env: {
+        LEDGER_SEED: `${seed}`,
+        LEDGER_RECORDS: `${dir}/records`,
+        // Workers are busy most of the time, so that something waits whenever something is killed.
+        LEDGER_PACE: `${BUSY * WORKERS * seconds * 1000 / ids}`,
+      },
     },
     rpc: { listen: `unix://${dir}/rpc.sock` },
     ...section,
@@ -53,19 +63,20 @@ function configuration({ dir }: Home, place: Place, seed: number): Yaml {
       timeout: 10,
       drain_timeout: "10s",
       consume: [PIPELINE],
-      pool: { num_workers: 4, max_surge: 1 },
+      pool: { num_workers: WORKERS, max_surge: 1 },
       pipelines: { [PIPELINE]: pipeline },
     },
   };
 }
 
 /** @returns one verdict for each promise */
-export async function keepLedger({ driver, ids, seconds, seed }: Run): Promise<Verdict[]> {
+export async function keepLedger(run: Run): Promise<Verdict[]> {
+  const { driver, ids, seconds, seed } = run;
   // The time of the work, and as much again to come to rest.
   const limit = 60 + 2 * seconds;
   await using place = await Place.open(driver);
   await using d = await startDaemon({
-    config: (home) => configuration(home, place, seed),
+    config: (home) => configuration(home, place, run),
     start: false,
   }, `ledger-${driver}.log`);
   Deno.mkdirSync(d.path("records", "once"), { recursive: true });

@@ -4,7 +4,8 @@
  * Invariant: a line is in the file (one for each worker, appended) before what it tells of happens;
  * a job is `done` there only when the very next thing is the answer that says so.
  *
- * Environment: LEDGER_SEED, LEDGER_RECORDS (a directory).
+ * Environment: LEDGER_SEED, LEDGER_RECORDS (a directory), LEDGER_PACE (milliseconds for a job, on
+ * average).
  */
 
 import { writeSync } from "node:fs";
@@ -13,13 +14,14 @@ import type { Turn } from "../../worker/turn.ts";
 import { fateOf, random } from "./fates.ts";
 
 const seed = Number(Deno.env.get("LEDGER_SEED"));
+const pace = Number(Deno.env.get("LEDGER_PACE"));
 const records = Deno.env.get("LEDGER_RECORDS")!;
 const file = Deno.openSync(`${records}/${Deno.pid}`, { append: true, create: true });
 const encoder = new TextEncoder();
 const NOTHING = new Uint8Array(0);
 
-/** Longest moment that a slow job takes, milliseconds. */
-const SLOW = 150;
+/** What a slow job takes more than others, times the pace. */
+const SLOW = 10;
 
 function note(what: "begun" | "done", id: string): void {
   file.writeSync(encoder.encode(`${what} ${id} ${Date.now()}\n`));
@@ -54,7 +56,8 @@ async function work(turn: Turn): Promise<void> {
   const fate = fateOf(seed, id);
   note("begun", id);
   const choice = random(seed, `${id} choice`);
-  if (fate === "slow") await new Promise((then) => setTimeout(then, choice.int(1, SLOW)));
+  const time = choice.next() * 2 * pace * (fate === "slow" ? SLOW : 1);
+  await new Promise((then) => setTimeout(then, time));
   if (fate === "ack" || fate === "slow") return await done(turn, id);
   if (fate === "refused") {
     const data = { message: "it shall not be", requeue: false, delay_seconds: 0 };
