@@ -9,6 +9,7 @@ import { NatsBench } from "../kit/brokers/nats_bench.ts";
 import { BrokerServer } from "../kit/brokers/server.ts";
 import { FakeSystem } from "../kit/fake_system.ts";
 import { freePort } from "../kit/ports.ts";
+import { Scratch } from "../kit/scratch.ts";
 import { soon, until } from "../kit/wait.ts";
 import {
   again,
@@ -228,6 +229,45 @@ Deno.test("nats: its stream deleted under us: said, made again, and nothing hang
     ]),
   );
   assertEquals((await soon("the one that was stored anew", taking)).id, "b");
+});
+
+Deno.test("nats: closed while the server is frozen: bounded, and said", async () => {
+  await using server = await BrokerServer.start(natsServer());
+  await using bench = new NatsBench(server.address);
+  const driver = await bench.open();
+  await driver.push(jobs(["a"]));
+  await takeOne(driver);
+  server.freeze();
+  await soon("its end", Promise.resolve(driver[Symbol.asyncDispose]()));
+  const reason = "NATS is away; they come again within 30s";
+  assertEquals(bench.told, [["jobs_left_behind", { pipeline: "default", jobs: 1, reason }]]);
+});
+
+Deno.test("nats: TLS, with the server's certificate and without it", async () => {
+  using scratch = new Scratch();
+  const [cert, key] = [scratch.path("cert.pem"), scratch.path("key.pem")];
+  const made = new Deno.Command("openssl", {
+    args: [
+      ...["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"],
+      ...["-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"],
+      ...["-addext", "basicConstraints=critical,CA:FALSE", "-keyout", key, "-out", cert],
+    ],
+    stderr: "null",
+  }).outputSync();
+  assert(made.success);
+  const tls = `tls { cert_file: "${cert}", key_file: "${key}" }`;
+  await using server = await BrokerServer.start(natsServer(undefined, tls));
+  const addr = `tls://localhost:${server.port}`;
+  await using bench = new NatsBench("", { addr, tls: { root_ca: cert } });
+  const driver = await bench.open();
+  await driver.push(jobs(["a"]));
+  assertEquals((await takeOne(driver)).id, "a");
+  await using distrusting = new NatsBench("", { addr });
+  const refused = await distrusting.open();
+  await until("it says why", () => {
+    const { state } = refused;
+    return state.state === "connecting" && /certificate/i.test(state.error ?? "");
+  });
 });
 
 Deno.test("nats: doctor's question", async () => {

@@ -147,13 +147,17 @@ export class NatsConnection implements Connection {
   /** Without an answer. @throws Lost */
   tell(subject: string, text: string | Uint8Array, reply?: string): void {
     if (this.#ended !== undefined) throw this.#ended;
-    this.#client.publish(subject, text, reply === undefined ? undefined : { reply });
+    this.#do((client) =>
+      client.publish(subject, text, reply === undefined ? undefined : { reply })
+    );
   }
 
   /** Messages to an inbox. @throws Lost */
   subscribe(inbox: string, take: (message: Msg) => void): { end(): void } {
     if (this.#ended !== undefined) throw this.#ended;
-    const subscription = this.#client.subscribe(inbox, { callback: (_, message) => take(message) });
+    const subscription = this.#do((client) =>
+      client.subscribe(inbox, { callback: (_, message) => take(message) })
+    );
     // What the server had sent before it heard of the end still comes.
     return { end: () => void (this.alive && subscription.drain().catch(() => {})) };
   }
@@ -174,6 +178,16 @@ export class NatsConnection implements Connection {
     await this.#client.close().catch(() => {}); // lost or not, it is gone
   }
 
+  /** @throws Lost, or what is wrong with what was asked */
+  #do<T>(what: (client: Client) => T): T {
+    try {
+      return what(this.#client);
+    } catch (error) {
+      // It closes a moment before we hear of it.
+      throw this.#client.isClosed() ? new Lost(messageOf(error), { cause: error }) : error;
+    }
+  }
+
   #ask(
     subject: string,
     data: Uint8Array,
@@ -184,7 +198,7 @@ export class NatsConnection implements Connection {
     const token = (this.#next++).toString(36);
     const reply = `${this.#inbox}.${token}`;
     try {
-      this.#client.publish(subject, data, { reply, headers });
+      this.#do((client) => client.publish(subject, data, { reply, headers }));
     } catch (error) {
       return refuse(error as Error);
     }
@@ -255,12 +269,8 @@ async function optionsOf(broker: NatsBroker): Promise<ConnectionOptions> {
     options.authenticator = credsAuthenticator(new TextEncoder().encode(text));
   }
   if (tls !== undefined || urls.some(({ protocol }) => protocol === "tls:")) {
-    const pem: Pem = {
-      ca: await readPem("nats.tls.root_ca", tls?.root_ca),
-      cert: await readPem("nats.tls.cert", tls?.cert),
-      key: await readPem("nats.tls.key", tls?.key),
-    };
-    options.tls = pem;
+    const pem: Pem = { ca: await readPem("nats.tls.root_ca", tls?.root_ca) };
+    options.tls = pem as ConnectionOptions["tls"];
   }
   return options;
 }

@@ -27,7 +27,7 @@ const ACK = new TextEncoder().encode("+ACK");
 
 /** Looks after the delayed jobs of a session until it is lost. Never rejects. */
 export async function lookAfterDelayed(
-  { connection, delayed, places, created, lost, break: _ }: Session,
+  { connection, delayed, places, created, lost }: Session,
   clock: Clock,
 ): Promise<void> {
   const end = new AbortController();

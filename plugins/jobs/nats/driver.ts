@@ -17,6 +17,7 @@ import type { NatsConfig } from "../../../lib/config/roadrunner/drivers/nats.ts"
 import type { PipelineConfig } from "../../../lib/config/roadrunner/jobs.ts";
 import { freshHistory, nextTry, type RetryPolicy } from "../../../lib/core/backoff.ts";
 import { abortable, sleep, within } from "../../../lib/core/clock.ts";
+import { formatDuration } from "../../../lib/core/duration.ts";
 import { Failure } from "../../../lib/core/failure.ts";
 import type {
   Abilities,
@@ -213,16 +214,22 @@ export class NatsDriver implements Driver {
     const session = this.#link.connection;
     this.#end.abort(this.#closedFailure());
     this.#unwatch?.();
-    if (session !== undefined) {
-      await within(this.#host.clock, END_LIMIT, this.#goodbye(session));
+    const { clock, emit } = this.#host;
+    const jobs = this.#reserved.all().length;
+    const said = session !== undefined && await within(clock, END_LIMIT, this.#goodbye(session));
+    if (jobs > 0 && !(said && said.done && said.value)) {
+      const reason = `NATS is away; they come again within ${
+        formatDuration(this.#config.ack_wait)
+      }`;
+      emit("jobs_left_behind", { pipeline: this.#pipeline, jobs, reason });
     }
     this.#reserved.clear();
     await this.#link.close();
     await this.#shared?.giveBack();
   }
 
-  /** Bounded by its caller. Never rejects. */
-  async #goodbye({ connection, places, waiting }: Session): Promise<void> {
+  /** Bounded by its caller. Never rejects. @returns whether the server has heard it */
+  async #goodbye({ connection, places, waiting }: Session): Promise<boolean> {
     try {
       waiting.end(new Lost("closed"));
       for (const { reply } of this.#reserved.all()) connection.tell(reply, BACK);
@@ -231,8 +238,10 @@ export class NatsDriver implements Driver {
         await deleteStream(connection, places.delayed);
       }
       await connection.flush();
+      return true;
     } catch {
-      // The server is away: what was reserved comes again after ack_wait.
+      // The server is away, and the caller says so.
+      return false;
     }
   }
 

@@ -1,6 +1,7 @@
 /**
- * The socket below the NATS client: its own leaves sockets without anybody who hears their errors
- * for moments (between its steps, after a refusal), and such an error ends the whole daemon.
+ * The socket below the NATS client. The client's own leaves sockets without anybody who hears their
+ * errors for moments (between its steps, after a refusal), and such an error ends the whole daemon;
+ * and it cannot begin TLS behind the server's greeting here.
  *
  * | state      | entered by             | bytes                             |
  * | ---------- | ---------------------- | --------------------------------- |
@@ -8,11 +9,10 @@
  * | open       | greeting, TLS          | are the client's                  |
  * | done       | close, error, discard  | are nobody's                      |
  *
- * Invariant: every socket has, as long as it lives, somebody who hears its error and its end.
+ * Invariants: every read and write has somebody who hears how it ends; frames are written one after
+ * another; a socket that is done is closed.
  */
 
-import { connect as connectPlain, type Socket } from "node:net";
-import { connect as connectSecure } from "node:tls";
 import {
   checkOptions,
   type ConnectionOptions,
@@ -27,15 +27,15 @@ import {
 import { Failure, messageOf } from "../../../lib/core/failure.ts";
 import { VERSION } from "../../../lib/core/version.ts";
 
-/** Contents of PEM files. */
+/** Contents of PEM files of those whom we trust. */
 export interface Pem {
   ca?: string;
-  cert?: string;
-  key?: string;
 }
 
 /** A greeting is a line; more than this is none. */
-const MAX_GREETING = 1024 * 1024;
+const MAX_GREETING = 64 * 1024;
+/** Bytes of one read. */
+const READ = 256 * 1024;
 
 /** A client on sockets of ours. @throws Error */
 export function connect(options: ConnectionOptions) {
@@ -48,13 +48,14 @@ export class Wire implements Transport {
   readonly lang = "supervisor";
   readonly version = VERSION;
   closeError?: Error;
-  #socket: Socket | undefined;
+  #socket: Deno.TcpConn | Deno.TlsConn | undefined;
   #secure = false;
   #connected = false;
   #done = false;
-  #chunks: Uint8Array[] = [];
-  /** Resolved when there is something to read, or the end. */
-  #news = Promise.withResolvers<void>();
+  /** The server's greeting, which the client reads too. */
+  #first: Uint8Array = new Uint8Array(0);
+  #frames: Uint8Array[] = [];
+  #writing = false;
   readonly #closed = Promise.withResolvers<void | Error>();
 
   get isClosed(): boolean {
@@ -73,109 +74,116 @@ export class Wire implements Transport {
   async connect(server: Server, options: ConnectionOptions): Promise<void> {
     try {
       const { hostname, port } = server;
-      const plain = await this.#adopt(connectPlain({ host: hostname, port, noDelay: true }));
-      const info = await this.#greeting();
+      const plain = this.#adopt(await Deno.connect({ hostname, port }));
+      plain.setNoDelay();
+      const info = await this.#greeting(plain);
       checkOptions(info, options);
-      const wanted = options.tls !== undefined && options.tls !== null;
-      if (info.tls_required === true || wanted) {
-        plain.removeListener("data", this.#read);
-        const pem = options.tls as Pem | undefined;
-        const servername = server.tlsName || hostname;
-        await this.#adopt(connectSecure({ socket: plain, host: hostname, servername, ...pem }));
+      if (info.tls_required === true || options.tls) {
+        const { ca } = options.tls as Pem ?? {};
+        const caCerts = ca === undefined ? [] : [ca];
+        const secure = await Deno.startTls(plain, { hostname, caCerts });
+        await this.#adopt(secure).handshake();
         this.#secure = true;
       }
       this.#connected = true;
     } catch (error) {
-      this.#socket?.destroy();
+      this.discard();
       throw error;
     }
   }
 
   send(frame: Uint8Array): void {
-    // What cannot be written is noticed by whoever hears the socket's error.
-    if (!this.#done) this.#socket?.write(frame);
+    if (this.#done) return;
+    this.#frames.push(frame);
+    if (!this.#writing) this.#write();
   }
 
   async *[Symbol.asyncIterator](): AsyncIterableIterator<Uint8Array> {
-    for (;;) {
-      const chunks = this.#chunks;
-      this.#chunks = [];
-      for (const chunk of chunks) yield chunk;
-      if (this.#chunks.length > 0) continue;
-      if (this.#done) return;
-      await this.#news.promise;
-      this.#news = Promise.withResolvers();
+    yield this.#first;
+    const buffer = new Uint8Array(READ);
+    try {
+      while (!this.#done) {
+        const count = await this.#socket!.read(buffer);
+        if (count === null) throw new Error("the server closed the connection");
+        // What is read may be kept for long, and the buffer is used again.
+        yield buffer.slice(0, count);
+      }
+    } catch (error) {
+      this.#end(error as Error);
     }
   }
 
   close(error?: Error): Promise<void> {
-    this.#end(error, true);
+    this.#end(error);
     return Promise.resolve();
   }
 
   disconnect(): void {
-    this.#end(undefined, false);
+    this.#end(undefined);
   }
 
   discard(): void {
     this.#done = true;
-    this.#news.resolve();
-    this.#socket?.destroy();
+    this.#close();
   }
 
-  /** Resolves when it is connected. */
-  #adopt(socket: Socket): Promise<Socket> {
+  /** @throws Error when nobody wants it any more */
+  #adopt<T extends Deno.TcpConn | Deno.TlsConn>(socket: T): T {
     this.#socket = socket;
-    return new Promise((resolve, reject) => {
-      let failure: Error | undefined;
-      socket.on("error", (error) => failure = error);
-      socket.on("data", this.#read);
-      socket.on("close", () => {
-        const error = failure ?? new Error("the server closed the connection");
-        reject(error);
-        if (this.#socket === socket) this.#end(error, false);
-      });
-      const name = this.#isSecure(socket) ? "secureConnect" : "connect";
-      socket.once(name, () => {
-        if (!this.#done) return resolve(socket);
-        socket.destroy();
-      });
-    });
+    if (!this.#done) return socket;
+    this.#close();
+    throw this.closeError ?? new Error("it came too late");
   }
 
-  #isSecure(socket: Socket): boolean {
-    return "encrypted" in socket;
-  }
-
-  readonly #read = (chunk: Uint8Array): void => {
-    this.#chunks.push(chunk);
-    this.#news.resolve();
-  };
-
-  /** The server's first line; the client reads it too. @throws Error */
-  async #greeting(): Promise<ServerInfo> {
-    for (;;) {
-      const all = new Uint8Array(this.#chunks.reduce((sum, { length }) => sum + length, 0));
-      this.#chunks.reduce((at, chunk) => (all.set(chunk, at), at + chunk.length), 0);
-      const line = extractProtocolMessage(all);
-      const json = line === "" ? undefined : INFO.exec(line)?.[1];
+  /** The server's first line. @throws Error */
+  async #greeting(socket: Deno.TcpConn): Promise<ServerInfo> {
+    const buffer = new Uint8Array(MAX_GREETING);
+    for (let length = 0; length < buffer.length;) {
+      const count = await socket.read(buffer.subarray(length));
+      if (count === null) throw new Error("the server closed the connection");
+      length += count;
+      this.#first = buffer.slice(0, length);
+      const line = extractProtocolMessage(this.#first);
+      if (line === "") continue;
+      const json = INFO.exec(line)?.[1];
       if (json !== undefined) return JSON.parse(json);
-      if (line !== "" || all.length > MAX_GREETING) throw new Error("it is no NATS server");
-      if (this.#done) throw this.closeError ?? new Error("the server closed the connection");
-      await this.#news.promise;
-      this.#news = Promise.withResolvers();
+      break;
     }
+    throw new Error("it is no NATS server");
   }
 
-  #end(error: Error | undefined, flushed: boolean): void {
+  /** All frames, one after another. */
+  async #write(): Promise<void> {
+    this.#writing = true;
+    try {
+      for (let frame = this.#frames.shift(); frame !== undefined; frame = this.#frames.shift()) {
+        for (let at = 0; at < frame.length;) {
+          at += await this.#socket!.write(at === 0 ? frame : frame.subarray(at));
+        }
+      }
+    } catch (error) {
+      this.#end(error as Error);
+    }
+    this.#writing = false;
+  }
+
+  #end(error: Error | undefined): void {
     if (this.#done) return;
     this.#done = true;
     this.closeError ??= error;
-    this.#news.resolve();
-    if (flushed && error === undefined) this.#socket?.end(() => this.#socket?.destroy());
-    else this.#socket?.destroy();
+    this.#close();
     // The client itself knows that it could not connect.
     if (this.#connected) this.#closed.resolve(this.closeError);
+  }
+
+  #close(): void {
+    this.#frames = [];
+    try {
+      this.#socket?.close();
+    } catch (error) {
+      if (!(error instanceof Deno.errors.BadResource)) throw error; // closed already
+    }
+    this.#socket = undefined;
   }
 }
 

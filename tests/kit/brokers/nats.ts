@@ -8,8 +8,8 @@ export interface NatsUser {
   password: string;
 }
 
-/** A server; `user`: the only one it lets in. */
-export function natsServer(user?: NatsUser): BrokerRecipe {
+/** A server; `user`: the only one it lets in; `more`: lines of its configuration. */
+export function natsServer(user?: NatsUser, ...more: string[]): BrokerRecipe {
   return {
     name: "nats-server",
     package: "nats-server",
@@ -21,6 +21,7 @@ export function natsServer(user?: NatsUser): BrokerRecipe {
         "max_pending: 268435456",
         "write_deadline: 20s",
         `jetstream { store_dir: "${dir}/store", max_file: 4G }`,
+        ...more,
       ];
       if (user !== undefined) {
         lines.push(`authorization { user: "${user.user}", password: "${user.password}" }`);

@@ -136,6 +136,12 @@ const broker: BrokerSchema<NatsBroker> = {
         const message = `nats.creds: ${why}`;
         problems.push({ severity: "error", path: ["creds"], message, fix: "correct the path" });
       }
+      if (tls?.cert !== undefined) {
+        // TLS begins behind the server's greeting, where the runtime shows no certificate.
+        const message = "nats.tls.cert is not possible yet: we show no certificate to NATS";
+        const fix = "remove cert and key, and write user and password, token or creds";
+        problems.push({ severity: "error", path: ["tls", "cert"], message, fix });
+      }
       return problems;
     },
   },
