@@ -74,15 +74,3 @@ Deno.test("sqlite: texts of any kind come out as they went in", async () => {
   assertEquals((await takeAll(driver, 1))[0].error, "\0");
   assertEquals(await driver.retry("a\0b"), true);
 });
-
-Deno.test("sqlite: jobs that are taken but not ended take no more than so much memory", async () => {
-  await using bench = new SqliteBench();
-  await using driver = await bench.open();
-  const payload = new Uint8Array(50_000_000);
-  for (const id of ["a", "b", "c", "d"]) await driver.push([jobOf({ id, payload })]);
-  const [a] = await takeAll(driver, 3);
-  const fourth = takeIds(driver, 1);
-  assertEquals((await driver.stat()).waiting, 1);
-  await driver.settle(a, { kind: "ack" });
-  assertEquals(await fourth, ["d"]);
-});
