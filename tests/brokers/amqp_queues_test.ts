@@ -267,6 +267,19 @@ test("no more than prefetch are taken from the others", async (bench) => {
   for (const job of held) await one.settle(job, { kind: "ack" });
 });
 
+test("what came ahead of its time is for others, when nobody takes it", async (bench) => {
+  await using one = await bench.open();
+  await one.push(["a", "b", "c"].map((id) => jobOf({ id })));
+  const held = await takeOne(one);
+  await until("the others came", async () => (await one.stat()).waiting === 2);
+  await using other = await bench.open();
+  assertEquals((await takeAll(other, 2)).map(({ id }) => id), ["b", "c"]);
+  await one.settle(held, { kind: "back" });
+  assertEquals(await takeIds(other, 1), ["a"]);
+  await one.push([jobOf({ id: "d" })]);
+  assertEquals(await Promise.race([takeIds(one, 1), takeIds(other, 1)]), ["d"]);
+});
+
 test("headers that no frame holds: a push is refused, a job that grew them is dead", async (bench) => {
   await using driver = await bench.open();
   const headers = { long: ["x".repeat(60_000)] };

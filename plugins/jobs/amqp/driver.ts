@@ -12,7 +12,8 @@
  * | -------- | ------------------------------- | ------------------------------------- |
  * | off      | –; a session that was lost      | none                                  |
  * | on       | take()                          | come, `prefetch` of them not yet over |
- * | off      | the last who waited has left    | those ahead are handed back           |
+ * | off      | the last who waited has left,   | those ahead are handed back           |
+ * |          | or nobody took for IDLE         |                                       |
  *
  * Invariants: a job is acknowledged after what becomes of it was confirmed; with a session ends all
  * that it delivered: RabbitMQ delivers it again, and what was settled meanwhile is settled then
@@ -22,7 +23,7 @@
 import type { ConsumeMessage } from "amqplib";
 import type { AmqpBroker, AmqpConfig } from "../../../lib/config/roadrunner/drivers/amqp.ts";
 import type { PipelineConfig } from "../../../lib/config/roadrunner/jobs.ts";
-import { abortable, within } from "../../../lib/core/clock.ts";
+import { abortable, type Timer, within } from "../../../lib/core/clock.ts";
 import { Failure } from "../../../lib/core/failure.ts";
 import type {
   Abilities,
@@ -56,6 +57,8 @@ export const CAN: Abilities = {
 
 /** How long what is being settled is waited for at the end, ms. */
 const CLOSE_LIMIT = 2000;
+/** Without anybody who takes, what comes is for others, ms. */
+const IDLE = 1000;
 /** Looks at a queue whose jobs are just coming, for numbers of one moment. */
 const MAX_LOOKS = 5;
 
@@ -90,6 +93,9 @@ export class AmqpDriver implements Driver {
   #prefetch = 0;
   /** Deliveries so far. */
   #came = 0;
+  /** Clock milliseconds; the last call of take(). */
+  #tookAt = 0;
+  #idle: Timer | undefined;
   #closed = false;
 
   constructor(pipeline: string, settings: PipelineConfig, place: AmqpPlace) {
@@ -167,6 +173,7 @@ export class AmqpDriver implements Driver {
   take(most: number, signal: AbortSignal): Promise<Delivery[]> {
     if (signal.aborted) return Promise.reject(signal.reason);
     if (this.#closed) return Promise.reject(this.#closedFailure());
+    this.#tookAt = this.#place.host.clock.now();
     this.#want(true);
     if (this.#takers.size === 0 && this.#ahead.length > 0) {
       return Promise.resolve(this.#reserve(most));
@@ -232,6 +239,7 @@ export class AmqpDriver implements Driver {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    this.#idle?.cancel();
     this.#takers.refuse(this.#closedFailure());
     const session = this.#link.connection;
     if (session !== undefined) {
@@ -258,6 +266,17 @@ export class AmqpDriver implements Driver {
   #want(wanted: boolean): void {
     this.#wanted = wanted;
     this.#steer();
+  }
+
+  /** A pipeline that is full does not wait here, nor does one that was paused then. */
+  #watchIdle(): void {
+    const { clock } = this.#place.host;
+    this.#idle ??= clock.timer(IDLE, () => {
+      this.#idle = undefined;
+      if (this.#takers.size > 0 || this.#closed) return;
+      if (clock.now() - this.#tookAt < IDLE) this.#watchIdle();
+      else this.#want(false);
+    });
   }
 
   /** Begins or ends the consumer, one step at a time, until it is what is wanted. */
@@ -320,6 +339,7 @@ export class AmqpDriver implements Driver {
 
   #reserve(most: number): Delivery[] {
     const some = this.#ahead.splice(0, most);
+    this.#watchIdle();
     for (const [delivery, reservation] of some) this.#held.set(delivery, reservation);
     return some.map(([delivery]) => delivery);
   }
