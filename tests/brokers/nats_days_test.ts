@@ -205,6 +205,7 @@ Deno.test("nats: delayed jobs outlive the server's end, and come in their time",
   await server.kill();
   await server.start();
   assertEquals(await drain(driver, 1), ["soon"]);
+  await until("the other waits", async () => (await driver.stat()).delayed === 1);
   assertEquals(await driver.stat(), { ...NONE, delayed: 1 });
 });
 

@@ -255,6 +255,7 @@ Deno.test("nats: a unique job with a delay comes in its time, once", async () =>
   const taking = takeOne(driver);
   await until("it waits for its time", async () => (await driver.stat()).delayed === 1);
   assertEquals((await soon("its time", taking)).id, "a");
+  await until("it waits no more", async () => (await driver.stat()).delayed === 0);
   assertEquals(await driver.stat(), { waiting: 0, delayed: 0, reserved: 1, dead: 0 });
 });
 
