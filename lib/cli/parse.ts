@@ -82,7 +82,7 @@ function words(
   const valued = options.filter((option) => option.kind !== "flag").map((option) => option.name);
   const flags = options.filter((option) => option.kind === "flag").map((option) => option.name);
   const short = options.flatMap(({ name, short }) => short === undefined ? [] : [[name, short]]);
-  const parsed = parseArgs(args, {
+  const parsed = parseArgs(withDashes(args, valued), {
     string: ["_", ...valued],
     collect: valued,
     boolean: flags,
@@ -110,6 +110,19 @@ function words(
   const behind = parsed["--"] as string[];
   const mark = stopEarly && behind.length > 0 ? ["--"] : [];
   return { found, rest: [...parsed._.map(String), ...mark, ...behind] };
+}
+
+/** A lone dash behind an option is its value: the standard input. The parser would take it for a word. */
+function withDashes(args: readonly string[], valued: readonly string[]): string[] {
+  const joined: string[] = [];
+  for (const [at, word] of args.entries()) {
+    if (word === "--") return [...joined, ...args.slice(at)];
+    const before = joined.at(-1);
+    if (word === "-" && before?.startsWith("--") && valued.includes(before.slice(2))) {
+      joined[joined.length - 1] = `${before}=-`;
+    } else joined.push(word);
+  }
+  return joined;
 }
 
 /** A flag takes no value: `--json=no` would otherwise quietly mean yes. */

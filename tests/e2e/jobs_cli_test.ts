@@ -173,7 +173,13 @@ daemonTest("payloads: JSON as JSON, text as text, binary as a hexdump, long ones
   await push("binary", "--payload-file", "binary");
   await push("long", "--payload-file", d.path("long"));
   await push("empty");
-  await until("them to die", async () => (await pipeline(d)).dead === 5);
+  const { argv } = d.command("jobs", "push", "mail", "fail", "--id", "in", "--payload-file", "-");
+  assertEquals(
+    (await d.run(["sh", "-c", 'printf "\\001\\377" | "$@"', "sh", ...argv])).stdout,
+    "in\n",
+  );
+  await until("them to die", async () => (await pipeline(d)).dead === 6);
+  assertEquals((await letterOf(d, "in")).payload_base64, "Af8=");
   const shown = async (id: string, ...more: string[]) => {
     const { stdout } = await d.ok("jobs", "dead", "mail", id, ...more);
     const lines = stdout.trimEnd().split("\n");

@@ -131,6 +131,12 @@ Deno.test("commands of two words: options of every command stand anywhere", () =
   assertEquals(parsed("jobs retry -- --id").arguments, ["--id"]);
 });
 
+Deno.test("a lone dash is the value of the option before it, and else a word", () => {
+  const { values, arguments: words } = parsed("jobs push a - --payload-file -");
+  assertEquals([values.text("payload-file"), words], ["-", ["a", "-"]]);
+  assertEquals(parsed("jobs retry -- --id -").arguments, ["--id", "-"]);
+});
+
 Deno.test("durations", () => {
   assertEquals(parsed("jobs push a b --delay 1m30s").values.duration("delay"), 90_000);
   assertEquals(parsed("jobs push a b").values.duration("delay"), undefined);
