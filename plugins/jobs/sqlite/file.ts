@@ -15,14 +15,12 @@
  * opened, or the last time written into it if that is later, and from there on the monotonic clock. A
  * wall clock that jumps back neither strands a delayed job nor lets a key live on.
  *
- * Invariants: one batch is out at a time; payloads that wait to be written weigh no more than
- * MAX_QUEUED, or are one order.
+ * Invariants: one batch is out at a time; every order is answered, or its asker hears of the end.
  */
 
 import { freshHistory, nextTry, type RetryPolicy } from "../../../lib/core/backoff.ts";
 import { type Clock, stamp, type Timer, within } from "../../../lib/core/clock.ts";
 import { Failure } from "../../../lib/core/failure.ts";
-import { formatSize } from "../../../lib/core/size.ts";
 import type { DriverState } from "../driver.ts";
 import type { Claim } from "./claim.ts";
 import {
@@ -34,15 +32,10 @@ import {
   type Reply,
   transfers,
 } from "./messages.ts";
+import { Outbox, type Sent } from "./outbox.ts";
 import { fixOf } from "./refusals.ts";
 import { Thread } from "./thread.ts";
 
-/** Payloads that wait to be written, bytes; more are refused. */
-const MAX_QUEUED = 256 * 1024 * 1024;
-/** Pushes that wait to be written; more are refused. */
-const MAX_PUSHES = 100_000;
-/** Payloads of one transaction, bytes; or one order. */
-const MAX_BATCH = 32 * 1024 * 1024;
 /** Between two attempts to write. */
 const AGAIN: RetryPolicy = { delay: 250, backoff_factor: 2, max_delay: 5000, window: 0 };
 /** How long the end of the thread is waited for; killed then, it loses nothing that was answered. */
@@ -54,13 +47,6 @@ const GONE = "it was removed or replaced while it was open";
 type Unnumbered<O> = O extends { n: number } ? Omit<O, "n"> : never;
 /** What has an answer. */
 export type Question = Unnumbered<Order>;
-
-/** An order on its way. */
-interface Sent {
-  order: Order;
-  /** Bytes. */
-  size: number;
-}
 
 /** Somebody who waits for an answer. */
 interface Asked extends Sent {
@@ -82,9 +68,7 @@ export class JobsFile {
   readonly #offset: number;
   readonly #watchers = new Set<() => void>();
   readonly #asked = new Map<number, Asked>();
-  #waiting: Sent[] = [];
-  #queued = 0;
-  #pushes = 0;
+  readonly #outbox = new Outbox();
   #n = 0;
   #isOut = false;
   #isDue = false;
@@ -171,34 +155,22 @@ export class JobsFile {
   }
 
   #mayQueue(question: Question, size: number): Failure | undefined {
-    if (question.do !== "push" || this.#pushes === 0) return undefined;
-    if (this.#pushes < MAX_PUSHES && this.#queued + size <= MAX_QUEUED) return undefined;
-    return new Failure(
-      `cannot store jobs in "${this.path}": ${this.#pushes} pushes of ` +
-        `${formatSize(this.#queued)} wait to be written already`,
-      { fix: "push more slowly, or put the file on a faster disk" },
-    );
+    const full = question.do === "push" ? this.#outbox.full(size) : undefined;
+    if (full === undefined) return undefined;
+    return new Failure(`cannot store jobs in "${this.path}": ${full}`, {
+      fix: "push more slowly, or put the file on a faster disk",
+    });
   }
 
   #withdraw(n: number, order: Order): void {
     this.#asked.delete(n);
-    const at = this.#waiting.findIndex((sent) => sent.order === order);
-    if (at >= 0) this.#took(this.#waiting.splice(at, 1));
-    else if (order.do === "take") this.#send({ order: { do: "leave", n }, size: 0 });
+    if (this.#outbox.remove(order)) return;
+    if (order.do === "take") this.#send({ order: { do: "leave", n }, size: 0 });
   }
 
   #send(sent: Sent): void {
-    this.#waiting.push(sent);
-    this.#queued += sent.size;
-    if (sent.order.do === "push") this.#pushes++;
+    this.#outbox.add(sent);
     this.#soon();
-  }
-
-  #took(sent: readonly Sent[]): void {
-    for (const { size, order } of sent) {
-      this.#queued -= size;
-      if (order.do === "push") this.#pushes--;
-    }
   }
 
   /** What comes in this turn goes out together. */
@@ -207,23 +179,17 @@ export class JobsFile {
     this.#isDue = true;
     queueMicrotask(() => {
       this.#isDue = false;
-      if (!this.#isOut && this.#closed === undefined && this.#waiting.length > 0) this.#flush();
+      if (!this.#isOut && this.#closed === undefined && !this.#outbox.isEmpty) this.#flush();
     });
   }
 
-  #flush(end?: boolean): void {
-    const sent = end ? this.#waiting.splice(0) : this.#batch();
-    this.#took(sent);
-    const orders = sent.map(({ order }) => order);
+  /** @param isEnd the file is closed after what waits. @returns whether that was the last of it */
+  #flush(isEnd = false): boolean {
+    const orders = this.#outbox.batch();
+    const end = isEnd && this.#outbox.isEmpty;
     this.#isOut = true;
     this.#thread.say({ now: this.#now(), orders, end }, transfers(payloadsOf(orders)));
-  }
-
-  #batch(): Sent[] {
-    let size = 0;
-    const end = this.#waiting.findIndex((sent) => (size += sent.size) > MAX_BATCH);
-    // One that is bigger than a batch goes alone.
-    return end < 0 ? this.#waiting.splice(0) : this.#waiting.splice(0, Math.max(1, end));
+    return end;
   }
 
   #now(): number {
@@ -236,7 +202,7 @@ export class JobsFile {
     if (failed !== undefined || gone) this.#down(failed ?? GONE);
     else if (wrote) this.#up();
     this.#wakeAt(wake);
-    if (this.#waiting.length > 0) this.#soon();
+    if (!this.#outbox.isEmpty) this.#soon();
   }
 
   #answered(answer: Answer): void {
@@ -336,19 +302,14 @@ export class JobsFile {
       this.#closed = new Failure(`the file "${this.path}" is closed`);
       const ended = Promise.withResolvers<void>();
       let isLast = false;
-      const say = () => {
-        isLast = true;
-        this.#unpark();
-        this.#flush(true);
-      };
       this.#thread.onEnd = () => ended.resolve();
       this.#thread.onReply = (reply) => {
-        const isOver = isLast;
         this.#heard(reply as Reply);
-        if (isOver) ended.resolve();
-        else say();
+        if (isLast) ended.resolve();
+        else isLast = this.#flush(true);
       };
-      if (!this.#isOut) say();
+      this.#unpark();
+      if (!this.#isOut) isLast = this.#flush(true);
       await within(this.#clock, CLOSE_LIMIT, ended.promise);
       this.#end("");
     }
@@ -359,6 +320,7 @@ export class JobsFile {
 
 function* payloadsOf(orders: readonly Order[]): Generator<Uint8Array<ArrayBuffer>> {
   for (const order of orders) {
-    if (order.do === "push") { for (const { payload } of order.jobs) yield payload; }
+    if (order.do !== "push") continue;
+    for (const { payload } of order.jobs) yield payload;
   }
 }

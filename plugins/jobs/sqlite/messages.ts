@@ -103,7 +103,7 @@ export interface Batch {
   now: number;
   orders: Order[];
   /** Close the file after them. */
-  end?: boolean;
+  end: boolean;
 }
 
 /** To the order of number `n`. */

@@ -1,8 +1,9 @@
 /** The driver sqlite: what every driver does, and what only it does. */
 
-import { assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { CAN } from "../../../../plugins/jobs/sqlite/driver.ts";
 import { jobOf, takeAll, takeIds } from "./conformance/kit.ts";
+import { Outbox } from "../../../../plugins/jobs/sqlite/outbox.ts";
 import { conformance } from "./conformance/suite.ts";
 import { SqliteBench } from "./sqlite_kit.ts";
 
@@ -46,4 +47,26 @@ Deno.test("sqlite: a job that was taken and is handed back by the end of its pip
   await using after = await bench.open();
   assertEquals(await takeIds(after, 1), ["a"]);
   assertEquals((await other.stat()).waiting, 0);
+});
+
+Deno.test("sqlite: what waits for the disk is bounded, and goes out in parts", () => {
+  const outbox = new Outbox();
+  const push = (n: number) => ({ do: "push" as const, n, pipeline: 1, jobs: [] });
+  const MB = 1024 * 1024;
+  const big = { order: push(0), size: 300 * MB };
+  assertEquals(outbox.full(big.size), undefined, "one may be as big as it is");
+  outbox.add(big);
+  assertEquals(outbox.full(1), "1 pushes of 300 MiB wait to be written already");
+  assertEquals(outbox.batch(), [big.order]);
+  const some = Array.from({ length: 8 }, (_, n) => push(n));
+  for (const order of some) outbox.add({ order, size: 30 * MB });
+  assertEquals(outbox.full(30 * MB), "8 pushes of 240 MiB wait to be written already");
+  assertEquals([outbox.remove(some[1]), outbox.remove(some[1])], [true, false]);
+  assertEquals(outbox.full(30 * MB), undefined);
+  assertEquals(outbox.batch(), [some[0]]);
+  const small = { do: "stat" as const, n: 9, pipeline: 1 };
+  outbox.add({ order: small, size: 0 });
+  for (let n = 2; n < 7; n++) assertEquals(outbox.batch(), [some[n]]);
+  assertEquals(outbox.batch(), [some[7], small]);
+  assert(outbox.isEmpty);
 });
