@@ -184,6 +184,12 @@ export const JOB_DRIVERS = {
     prefix: "supervisor:jobs:",
     visibility_timeout: 60 * SECOND,
   },
+  beanstalk: {
+    broker: { addr: "tcp://127.0.0.1:11300", timeout: 30 * SECOND },
+    prefetch: 1000,
+    tube: "default",
+    reserve_timeout: 5 * SECOND,
+  },
   amqp: {
     broker: { addr: "amqp://guest:guest@127.0.0.1:5672/" },
     prefetch: 10,

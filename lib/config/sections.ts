@@ -73,7 +73,6 @@ const NOT_MISSED = [
   "resetter",
   "kafka",
   "sqs",
-  "beanstalk",
   "google_pub_sub",
   "nsq",
   "boltdb",

@@ -15,6 +15,7 @@ const RECIPES: Partial<Record<DriverName, () => DriverRecipe | Promise<DriverRec
   redis: async () => (await import("./redis/recipe.ts")).redis,
   nats: async () => (await import("./nats/recipe.ts")).nats,
   amqp: async () => (await import("./amqp/recipe.ts")).amqp,
+  beanstalk: async () => (await import("./beanstalk/recipe.ts")).beanstalk,
 };
 
 /** How drivers of that name are had. @throws Failure when this build has none */

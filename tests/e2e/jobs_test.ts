@@ -54,7 +54,7 @@ daemonTest("drivers that are not there are refused by name", {
   config: withJobs({ pipelines: { a: { driver: "memory" } } }),
   files: WORKER,
 }, async (d) => {
-  for (const driver of ["beanstalk", "kafka", "sqs"]) {
+  for (const driver of ["kafka", "sqs"]) {
     d.configure(withJobs({ pipelines: { a: { driver } } }));
     const { code, stderr } = await d.cli("validate");
     assertEquals(code, 3);

@@ -22,7 +22,7 @@ import type { DriverName, PipelineConfig } from "./jobs.ts";
 /** As RoadRunner calls what is answered by a driver of ours. */
 const ALIASES: Readonly<Record<string, DriverName>> = { boltdb: "sqlite" };
 /** Drivers of RoadRunner that are not here. */
-const NOT_YET = ["beanstalk", "kafka", "sqs", "google_pub_sub", "nsq"];
+const NOT_YET = ["kafka", "sqs", "google_pub_sub", "nsq"];
 
 /** Jobs of one pipeline that are taken and not ended. */
 const MAX_PREFETCH = 1_000_000;

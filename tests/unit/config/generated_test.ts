@@ -78,6 +78,7 @@ metrics: { collect: { a: { type: counter } } }
 redis: {}
 amqp: {}
 nats: {}
+beanstalk: {}
 logs:
 service: { a: { command: x } }
 `;
@@ -128,12 +129,12 @@ function checkDefaults(node: KeySchema, value: unknown, path: string, dir?: stri
 /** What a default that is told becomes when it is read. */
 function asRead(kind: string | undefined, told: unknown, dir = ""): unknown {
   const text = String(told);
-  const [host, port] = text.split(":");
+  const [host, port] = text.replace(/^tcp:\/\//, "").split(":");
   if (kind?.startsWith("duration")) return parseDuration(text);
   if (kind === "size or number of megabytes") return parseSize(text);
   if (kind === "size") return parseSize(text);
   if (kind === "octal mode") return parseInt(text, 8);
-  if (kind === "host:port" && dir !== "") return { host, port: Number(port) };
+  if (kind?.endsWith("host:port") && dir !== "") return { host, port: Number(port) };
   if (text === "25%") return 2; // of eight workers
   if (text === ".") return dir;
   if (text === "stderr") return [text];

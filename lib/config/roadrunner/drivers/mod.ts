@@ -10,6 +10,7 @@ import type { SectionSchema } from "../../sections.ts";
 import type { DriverName } from "../jobs.ts";
 import type { DriverSchema } from "./driver.ts";
 import { amqp } from "./amqp.ts";
+import { beanstalk } from "./beanstalk.ts";
 import { memory } from "./memory.ts";
 import { nats } from "./nats.ts";
 import { redis } from "./redis.ts";
@@ -22,6 +23,7 @@ const ALL: readonly DriverSchema<any>[] = [
   redis,
   nats,
   amqp,
+  beanstalk,
 ];
 
 /** By their names, in the order in which they are listed to users. */
