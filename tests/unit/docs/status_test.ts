@@ -46,7 +46,6 @@ Deno.test("commands that are done are those of the program", () => {
   const ours = namesOf(COMMANDS).sort();
   assertEquals([...named("Commands", done, command)].sort(), ours);
   const gone = named("Commands", missing, command);
-  assert(gone.size > 0);
   assertEquals(ours.filter((name) => gone.has(name)), []);
 });
 
