@@ -193,6 +193,25 @@ Deno.test("nats: a job that takes longer than ack_wait is given to nobody else",
   assertEquals(await one.stat(), NONE);
 });
 
+Deno.test("nats: a job that we have stays ours when the server was away for longer than ack_wait", async () => {
+  await using server = await BrokerServer.start(natsServer());
+  await using bench = new NatsBench(server.address);
+  const config = bench.config("shared", { ack_wait: 1000 });
+  await using driver = await bench.open("shared", { config });
+  await driver.push(jobs(["ours"]));
+  const ours = await takeOne(driver);
+  const taking = takeOne(driver);
+  // Its connections stay, and the time of the job is over when it goes on.
+  server.freeze();
+  await bench.pass(2000);
+  server.thaw();
+  await bench.pass(500);
+  await driver.push(jobs(["next"]));
+  assertEquals((await soon("the next", taking)).id, "next");
+  await driver.settle(ours, { kind: "ack" });
+  assertEquals(await driver.stat(), { ...NONE, reserved: 1 });
+});
+
 Deno.test("nats: delayed jobs outlive the server's end, and come in their time", async () => {
   await using server = await BrokerServer.start(natsServer());
   await using bench = new NatsBench(server.address);

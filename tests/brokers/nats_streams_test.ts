@@ -107,13 +107,14 @@ for (
 ) {
   Deno.test(`nats: a stranger's message is a job: ${what}`, async () => {
     await using here = bench();
-    await using driver = await here.open();
+    await using driver = await here.open("default", { priority: 4 });
     const { subject } = here.config();
     await until("its stream is there", () => driver.state.state === "ready");
     await using stranger = await Stranger.of(here);
     await stranger.store(subject, data, { from: "shop" });
-    const { id, name, payload, headers, attempt } = await takeOne(driver);
+    const { id, name, payload, headers, attempt, priority } = await takeOne(driver);
     assert(/^[0-9a-f-]{36}$/.test(id), id);
+    assertEquals(priority, 4, "the pipeline's");
     assertEquals({ name, payload: [...payload], headers, attempt }, {
       name: "deduced_by_rr",
       payload: [...data],

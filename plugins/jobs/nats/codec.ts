@@ -7,6 +7,7 @@
  */
 
 import { headers as newHeaders, type MsgHdrs } from "@nats-io/transport-node";
+import { PIPELINE } from "../../../lib/config/defaults.ts";
 import type { DeadJob, Delivery, Job, JobHeaders } from "../driver.ts";
 
 /** As RoadRunner calls a message that says no name. */
@@ -21,8 +22,6 @@ export const MSG_ID = "Nats-Msg-Id";
 const MAX_ERROR = 8 * 1024;
 /** What a job may grow by after its push: attempt, error, time. */
 export const MARGIN = 2 * MAX_ERROR;
-
-const PRIORITY = 10;
 
 /** A message before it is sent. */
 export interface Encoded {
@@ -109,15 +108,20 @@ export function withId(headers: MsgHdrs | undefined, id: string): MsgHdrs {
   return all;
 }
 
-/** What a message says. */
-export function decode(data: Uint8Array, subject: string, headers: MsgHdrs | undefined): Decoded {
+/** What a message says. `preset`: the priority of one that says none. */
+export function decode(
+  data: Uint8Array,
+  subject: string,
+  headers: MsgHdrs | undefined,
+  preset: number = PIPELINE.priority,
+): Decoded {
   const { job, id, payload, options = {}, ...envelope } = envelopeOf(data) ?? stranger(subject);
   return {
     id,
     name: job,
     payload: payload === undefined ? data.slice() : bytesOf(payload),
     headers: { ...envelope.headers ?? headersOf(headers), ...envelope.more },
-    priority: options.priority || PRIORITY,
+    priority: options.priority ?? preset,
     delay: 0,
     auto_ack: options.auto_ack ?? false,
     unique: options.unique,

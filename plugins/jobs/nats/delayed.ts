@@ -26,10 +26,8 @@ const AGAIN = 5000;
 const ACK = new TextEncoder().encode("+ACK");
 
 /** Looks after the delayed jobs of a session until it is lost. Never rejects. */
-export async function lookAfterDelayed(
-  { connection, delayed, places, created, lost }: Session,
-  clock: Clock,
-): Promise<void> {
+export async function lookAfterDelayed(session: Session, clock: Clock): Promise<void> {
+  const { connection, delayed, places, created, lost } = session;
   const end = new AbortController();
   lost.then((error) => end.abort(error));
   while (!end.signal.aborted) {
@@ -38,7 +36,8 @@ export async function lookAfterDelayed(
       const due = messages.filter((message) => !comesLater(message));
       await move(due);
     } catch (error) {
-      // Lost: then the next session goes on; what was on its way comes again.
+      // The next session goes on; what was on its way comes again.
+      session.break(error as Error);
       end.abort(error);
     }
   }

@@ -145,9 +145,12 @@ export class NatsDriver implements Driver {
   take(most: number, signal: AbortSignal): Promise<Delivery[]> {
     if (signal.aborted) return Promise.reject(signal.reason);
     if (this.#isClosed) return Promise.reject(this.#closedFailure());
-    const mine = this.#turn.then(() => this.#take(most, signal));
-    this.#turn = mine.catch(() => {}); // whoever asked hears of it
-    return abortable(mine, signal);
+    // Nothing may come between the end of a pull and whoever asked: its jobs would be nobody's.
+    const before = this.#turn;
+    const mine = abortable(before, signal).then(() => this.#take(most, signal));
+    const over = mine.then(() => {}, () => {}); // whoever asked hears of it
+    this.#turn = before.then(() => over);
+    return mine;
   }
 
   async settle(delivery: Delivery, settlement: Settlement): Promise<void> {
@@ -306,7 +309,12 @@ export class NatsDriver implements Driver {
       session.connection.tell(known.reply, "+WPI");
       return undefined;
     }
-    const job = new Reserved(jobOf(decode(data, subject, headers)), seq, reply!, session.created);
+    const job = new Reserved(
+      jobOf(decode(data, subject, headers, this.#settings.priority)),
+      seq,
+      reply!,
+      session.created,
+    );
     this.#reserved.add(job);
     const delay = dueOf(headers) - this.#host.clock.wall();
     if (delay <= 0) return job;

@@ -22,6 +22,8 @@ const EXPIRES = 30_000;
 const GRACE = 5000;
 /** A server that does not say that there are no more has said enough after this. */
 const NO_MORE = 100;
+/** From one pull that brought nothing to the next. */
+const REST = 1000;
 /** Bytes of one pull, but always one message: servers cut off whom they cannot write to. */
 const MAX_BYTES = 16 * 1024 * 1024;
 /** What a message has besides what its server counts. */
@@ -32,6 +34,8 @@ export const BACK = "-NAK";
 /** One who waits for messages. */
 interface Pulling {
   readonly most: number;
+  /** Clock milliseconds. */
+  readonly since: number;
   readonly got: Msg[];
   resolve(messages: Msg[]): void;
   reject(error: unknown): void;
@@ -78,6 +82,7 @@ export class Pull {
       const over = () => signal.removeEventListener("abort", abort);
       this.#pulling = {
         most,
+        since: this.#clock.now(),
         got: [],
         resolve: (messages) => {
           over();
@@ -142,8 +147,15 @@ export class Pull {
     if (code < 200 || this.#pulling === undefined) return;
     // 404 and 408: no more for now; 409: a limit of the pull, or the consumer's end.
     const ended = code === 503 || (code === 409 && /deleted|shutdown|leadership/i.test(text));
-    if (!ended) return this.#done();
-    const { got } = this.#pulling;
+    const { got, since } = this.#pulling;
+    if (!ended) {
+      const early = since + REST - this.#clock.now();
+      if (got.length > 0 || early <= 0) return this.#done();
+      // A server that gives us nothing, and does not wait either, is not asked again at once.
+      this.#pulling.timer.cancel();
+      this.#pulling.timer = this.#clock.timer(early, () => this.#done());
+      return;
+    }
     if (got.length > 0) this.#done();
     this.#onBroken(new Error(code === 503 ? "its consumer is gone" : text.toLowerCase()));
   }
