@@ -56,6 +56,9 @@ export function delayQueue(queue: string, delay: number): DelayQueue {
     options: {
       durable: true,
       arguments: {
+        "x-queue-type": "quorum",
+        "x-dead-letter-strategy": "at-least-once",
+        "x-overflow": "reject-publish",
         "x-dead-letter-exchange": "",
         "x-dead-letter-routing-key": queue,
         "x-message-ttl": ms,

@@ -256,8 +256,8 @@ export class AmqpDriver implements Driver {
       await this.#settling.idle();
       if (this.#config.queue.delete_on_stop) await session.delete(this.#config.queue.name);
     } catch (error) {
-      // With a connection that is lost just now, RabbitMQ takes all back.
-      if (session.alive) throw error;
+      // What RabbitMQ did not hear it takes back with the session.
+      session.lose(error);
     }
   }
 
@@ -283,9 +283,10 @@ export class AmqpDriver implements Driver {
   async #steer(): Promise<void> {
     if (this.#isSteering || this.#config.queue.name === "") return;
     this.#isSteering = true;
+    let session: Session | undefined;
     try {
       for (;;) {
-        const session = this.#link.connection;
+        session = this.#link.connection;
         if (session === undefined || !session.alive || this.#closed) return;
         const isOn = session.consuming !== undefined;
         const { prefetch } = this.#settings;
@@ -294,14 +295,15 @@ export class AmqpDriver implements Driver {
           if (!this.#wanted) this.#release();
         } else if (!isOn && this.#wanted) {
           this.#prefetch = prefetch;
-          await session.consume(prefetch, (message) => this.#come(session, message));
+          const from = session;
+          await from.consume(prefetch, (message) => this.#come(from, message));
         } else {
           return;
         }
       }
     } catch (error) {
       // A refused command ends the session, and the next one is steered anew.
-      this.#link.connection?.lose(error);
+      session?.lose(error);
     } finally {
       this.#isSteering = false;
     }

@@ -23,7 +23,9 @@ export function rabbitmq(config = ""): BrokerRecipe {
     argv: (_port, dir) => {
       Deno.writeTextFileSync(`${dir}/rabbitmq.conf`, config);
       const epmd = `setpriv --pdeathsig KILL epmd -address 127.0.0.1 -port ${ports} &`;
-      return ["setpriv", "--pdeathsig", "KILL", "sh", "-c", `${epmd} ${SERVER}`];
+      // Before Erlang looks for it: it would start one that outlives everybody.
+      const there = `until epmd -port ${ports} -names >/dev/null 2>&1; do sleep 0.02; done;`;
+      return ["setpriv", "--pdeathsig", "KILL", "sh", "-c", `${epmd} ${there} ${SERVER}`];
     },
     env: (port, dir) => ({
       HOME: dir,
