@@ -9,7 +9,7 @@ import type { RedisBroker } from "../../../lib/config/roadrunner/drivers/redis.t
 import { Failure, messageOf } from "../../../lib/core/failure.ts";
 import type { DriverRecipe } from "../driver.ts";
 import { Links } from "../link.ts";
-import { type RedisConnection, RedisConnection as Dialled, specOf, whomOf } from "./connection.ts";
+import { RedisConnection, specOf, whomOf } from "./connection.ts";
 import { CAN, RedisDriver } from "./driver.ts";
 
 /** The driver `redis`. */
@@ -39,7 +39,7 @@ export const redis: DriverRecipe = {
     const broker = section as RedisBroker;
     const fix = "start it, or correct the section redis";
     try {
-      const connection = await Dialled.dial(broker, clock, signal);
+      const connection = await RedisConnection.dial(broker, clock, signal);
       await connection.close();
     } catch (error) {
       if (error instanceof Failure) throw error;
