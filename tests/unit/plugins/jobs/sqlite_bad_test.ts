@@ -11,6 +11,7 @@ import { DatabaseSync } from "node:sqlite";
 import { Failure } from "../../../../lib/core/failure.ts";
 import { check } from "../../../../plugins/jobs/sqlite/check.ts";
 import { SqliteKind } from "../../../../plugins/jobs/sqlite/recipe.ts";
+import { Thread } from "../../../../plugins/jobs/sqlite/thread.ts";
 import { ManualClock, turn } from "../../../kit/manual_clock.ts";
 import { jobOf, settingsOf, takeAll, takeIds, takeOne } from "./conformance/kit.ts";
 import { SqliteBench, system } from "./sqlite_kit.ts";
@@ -212,4 +213,15 @@ Deno.test("sqlite: the question of doctor makes nothing and changes nothing", as
   const gone = bench.scratch.path("gone", "jobs.db");
   const { message } = await assertRejects(() => check(gone), Failure);
   assertStringIncludes(message, "there is no directory");
+});
+
+Deno.test("sqlite: a thread that breaks is told, and does not take the daemon with it", async () => {
+  const thread = new Thread();
+  const ended = Promise.withResolvers<string>();
+  thread.onEnd = ended.resolve;
+  // Orders before there is a file: it breaks.
+  const { message } = await assertRejects(() => thread.first({ now: 0, orders: [] }), Failure);
+  assertStringIncludes(message, "cannot start a thread for jobs");
+  assertMatch(await ended.promise, /TypeError/);
+  thread.kill();
 });
