@@ -62,15 +62,17 @@ export async function build(options: BuildOptions = {}): Promise<Built> {
   options.onStart?.(output, target);
   const directory = Deno.makeTempDirSync({ dir: work });
   try {
-    const script = join(directory, "supervisor.js");
     const binary = join(directory, "supervisor");
-    const threads = Object.entries(THREADS).map(([name, entry]) => [entry, join(directory, name)]);
-    for (const [entry, file] of [[MAIN, script], ...threads]) {
-      await bundle(entry, file);
-      // Its time of change goes into the binary, which would otherwise differ each time it is built.
-      Deno.utimeSync(file, 0, 0);
+    const scripts = await bundle(MAIN, join(directory, "program"));
+    for (const [name, entry] of Object.entries(THREADS)) {
+      const [thread, ...more] = await bundle(entry, join(directory, name));
+      // Not beside the program's, where they would not be found.
+      if (more.length > 0) throw new Error(`the thread ${entry} loads parts of itself later`);
+      scripts.push(join(directory, "program", name));
+      Deno.renameSync(thread, scripts.at(-1)!);
     }
-    const scripts = [script, ...threads.map(([, file]) => file)];
+    // Times of change go into the binary, which would otherwise differ each time it is built.
+    for (const file of scripts) Deno.utimeSync(file, 0, 0);
     const image = await compile(scripts, binary, target, options.official ?? false);
     putInPlace(binary, output);
     const { size: bytes, mtime } = Deno.statSync(output);

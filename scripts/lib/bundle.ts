@@ -1,14 +1,16 @@
 /**
- * Makes one JavaScript file of the program.
+ * Makes JavaScript files of the program: one of what is always needed, and one for each part that it
+ * loads when it is wanted.
  *
- * A compiled binary that finds its modules in one file starts faster, and embeds only what is
- * reachable instead of whole packages.
+ * A compiled binary that finds its modules in few files starts faster, and embeds only what is
+ * reachable instead of whole packages. What is loaded with `import("…")` stays in a file of its own,
+ * which nobody reads, and nothing compiles, until then.
  *
  * Invariants: an error inside the bundle still names our file and line; whatever a `using` of ours
  * closes is still closed in the bundle.
  */
 
-import { dirname, relative, resolve } from "@std/path";
+import { basename, join, relative, resolve } from "@std/path";
 import { ROOT } from "./project.ts";
 import { complaint, run } from "./run.ts";
 import { restrict, type SourceMap } from "./source_map.ts";
@@ -24,25 +26,44 @@ const BANNER =
   'import{createRequire as __createRequire}from"node:module";const require=__createRequire(import.meta.url);\n';
 
 /**
- * Bundles `entry` and everything it imports into `output`.
+ * Bundles `entry` and everything it imports into `directory`, which is made.
  *
+ * @returns the files; first that of `entry`, which has its name
  * @throws Error with the bundler's words
  */
-export async function bundle(entry: string, output: string): Promise<void> {
-  const readable = `${output}.readable`;
+export async function bundle(entry: string, directory: string): Promise<string[]> {
+  const readable = `${directory}.readable`;
   await Promise.all([
-    denoBundle(entry, output, "--minify", "--sourcemap=inline"),
+    denoBundle(entry, directory, "--minify", "--sourcemap=inline"),
     denoBundle(entry, readable),
   ]);
-  const text = Deno.readTextFileSync(output);
-  checkUsing(Deno.readTextFileSync(readable), text);
-  Deno.removeSync(readable);
-  Deno.writeTextFileSync(output, slim(text, dirname(output)));
+  const files = scriptsIn(directory);
+  checkUsing(textOf(scriptsIn(readable)), textOf(files));
+  Deno.removeSync(readable, { recursive: true });
+  for (const file of files) {
+    Deno.writeTextFileSync(file, slim(Deno.readTextFileSync(file), directory));
+  }
+  const first = join(directory, basename(entry).replace(/\.ts$/, ".js"));
+  return [first, ...files.filter((file) => file !== first)];
 }
 
-async function denoBundle(entry: string, output: string, ...options: string[]): Promise<void> {
+function scriptsIn(directory: string): string[] {
+  return Array.from(Deno.readDirSync(directory), ({ name }) => join(directory, name)).sort();
+}
+
+function textOf(files: readonly string[]): string {
+  return files.map((file) => Deno.readTextFileSync(file)).join("\n");
+}
+
+async function denoBundle(entry: string, directory: string, ...options: string[]): Promise<void> {
   const { code, stderr } = await run(
-    [Deno.execPath(), "bundle", "--quiet", ...options, `--output=${output}`, entry],
+    [
+      Deno.execPath(),
+      ..."bundle --quiet --code-splitting".split(" "),
+      ...options,
+      `--outdir=${directory}`,
+      entry,
+    ],
     { cwd: ROOT },
   );
   if (code !== 0) throw new Error(`deno bundle ${entry} failed:\n${complaint(stderr)}`);
