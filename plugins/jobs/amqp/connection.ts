@@ -12,6 +12,7 @@
 import { type ChannelModel, connect } from "amqplib";
 import type { AmqpBroker } from "../../../lib/config/roadrunner/drivers/amqp.ts";
 import { type Clock, within } from "../../../lib/core/clock.ts";
+import { messageOf } from "../../../lib/core/failure.ts";
 
 /** Seconds between heartbeats, where the address names none; lost after two without a sign. */
 const HEARTBEAT = 5;
@@ -48,6 +49,11 @@ export class AmqpConnection {
     }
     publisher.on("blocked", (reason) => this.blocked = String(reason));
     publisher.on("unblocked", () => this.blocked = undefined);
+  }
+
+  /** Of RabbitMQ. */
+  get version(): string {
+    return this.main.connection.serverProperties.version;
   }
 
   /** It cannot be used any more, though nobody has said so. */
@@ -88,7 +94,12 @@ async function dial(broker: AmqpBroker, clock: Clock): Promise<AmqpConnection> {
     model.on("error", () => {}); // nobody needs it
     destroy(model);
   }
-  throw both.flatMap((one) => one.status === "rejected" ? [one.reason] : [])[0];
+  const [reason] = both.flatMap((one) => one.status === "rejected" ? [one.reason] : []);
+  if (!messageOf(reason).includes("UNKNOWN")) throw reason;
+  // So the runtime calls a handshake that it refused.
+  throw new Error("the TLS handshake failed: see who signed its certificate, and tls.root_ca", {
+    cause: reason,
+  });
 }
 
 async function optionsOf({ addr, tls }: AmqpBroker) {

@@ -12,12 +12,19 @@
  *
  * Invariants: a job is never early, and late by less than the step above; a queue that nobody put
  * anything into for twice its delay is removed by RabbitMQ, and never one with a job in it: it is
- * declared again long before that.
+ * declared again long before that; a job that is due has left its queue only when the pipeline's has
+ * confirmed it, where RabbitMQ can do that (CONFIRMING).
  */
 
 const SECOND = 1000;
 const HOUR = 3600 * SECOND;
 const DAY = 24 * HOUR;
+
+/**
+ * Since this version queues can be told not to let go of what expires before it was confirmed. Older
+ * ones lose, when they crash, what became due in the last second.
+ */
+const CONFIRMING = [9, 10];
 
 /** Longest delay: what RabbitMQ's timers hold, twice. */
 export const MAX_DELAY = 24 * DAY;
@@ -43,8 +50,19 @@ export function rounded(delay: number): number {
 export interface DelayQueue {
   readonly name: string;
   readonly delay: number;
-  /** As RabbitMQ is told it. */
-  readonly options: { durable: boolean; arguments: Record<string, unknown> };
+  /** As RabbitMQ of that version is told it. */
+  options(version: string): { durable: boolean; arguments: Record<string, unknown> };
+}
+
+const CONFIRMED = {
+  "x-queue-type": "quorum",
+  "x-dead-letter-strategy": "at-least-once",
+  "x-overflow": "reject-publish",
+} as const;
+
+function confirms(version: string): boolean {
+  const [major, minor] = version.split(".").map(Number);
+  return major > CONFIRMING[0] || (major === CONFIRMING[0] && minor >= CONFIRMING[1]);
 }
 
 /** The queue for that delay in front of `queue`. */
@@ -53,18 +71,16 @@ export function delayQueue(queue: string, delay: number): DelayQueue {
   return {
     name: `${queue}.delayed.${ms}`,
     delay: ms,
-    options: {
+    options: (version) => ({
       durable: true,
       arguments: {
-        "x-queue-type": "quorum",
-        "x-dead-letter-strategy": "at-least-once",
-        "x-overflow": "reject-publish",
+        ...confirms(version) && CONFIRMED,
         "x-dead-letter-exchange": "",
         "x-dead-letter-routing-key": queue,
         "x-message-ttl": ms,
         "x-expires": 2 * ms + SPARE,
       },
-    },
+    }),
   };
 }
 

@@ -220,7 +220,8 @@ export class Session implements Connection {
 
   /** As waiting(); made when it is not there any more. */
   async delayed({ name, options }: DelayQueue): Promise<number> {
-    return (await this.command(this.#main.assertQueue(name, options))).messageCount;
+    const declared = this.#main.assertQueue(name, options(this.#connection.version));
+    return (await this.command(declared)).messageCount;
   }
 
   async delete(queue: string): Promise<void> {
@@ -236,7 +237,9 @@ export class Session implements Connection {
     });
     if (due.length === 0) return;
     await this.aside(async (channel) => {
-      for (const { name, options } of due) await this.command(channel.assertQueue(name, options));
+      for (const { name, options } of due) {
+        await this.command(channel.assertQueue(name, options(this.#connection.version)));
+      }
     });
     for (const { name } of due) this.#leases.set(name, now);
   }
