@@ -72,6 +72,7 @@ jobs:
   options: {}
   pool: { dynamic_allocator: {} }
   pipelines: { a: { driver: memory, retry: {}, unique: { window: 1s } } }
+  schedules: { a: { cron: "@daily", pipeline: a, job: X } }
 rpc:
 status: { address: 127.0.0.1:1 }
 metrics: { collect: { a: { type: counter } } }
@@ -95,7 +96,7 @@ service: { a: { command: x } }
 });
 
 /** Maps of which the test has the one called `a`. */
-const NAMED = ["metrics.collect", "tcp.servers", "jobs.pools", "jobs.pipelines"];
+const NAMED = ["metrics.collect", "tcp.servers", "jobs.pools", "jobs.pipelines", "jobs.schedules"];
 
 /** `jobs` with every value wherever it may be written. */
 function spread(jobs: JobsConfig) {
