@@ -81,14 +81,19 @@ export class Pm2 implements AsyncDisposable {
   }
 }
 
+/** The directory of the real `pm2`, for PATH, and why it cannot be used, if so. */
+export function findPm2(): { bin: string; trouble: string | undefined } {
+  Deno.mkdirSync(join(PLACE, ".."), { recursive: true });
+  return { bin: BIN, trouble: fetched() };
+}
+
 /** As daemonTest, with the real `pm2` in PATH. */
 export function pm2Test(...[name, options, body]: Parameters<typeof daemonTest>): void {
-  Deno.mkdirSync(join(PLACE, ".."), { recursive: true });
-  const trouble = fetched();
+  const { bin, trouble } = findPm2();
   if (trouble !== undefined) {
     Deno.test.ignore(`${name} (${trouble})`, () => {});
     return;
   }
-  const env = { ...options.env, PATH: `${BIN}:${Deno.env.get("PATH")}`, PM2_DISCRETE_MODE: "true" };
+  const env = { ...options.env, PATH: `${bin}:${Deno.env.get("PATH")}`, PM2_DISCRETE_MODE: "true" };
   daemonTest(name, { ...options, env }, body);
 }
