@@ -352,7 +352,7 @@ export class BeanstalkDriver implements Driver {
     if (this.#closing.signal.aborted) return this.#closedFailure();
     if (error instanceof Failure && !(error instanceof Lost)) return error;
     const sure = error instanceof Lost ? `it is not known whether ${what}` : what;
-    const fix = error instanceof Lost ? "try again" : "see beanstalkd's options -z, -b and -s";
+    const fix = error instanceof Lost ? "try again" : "see whether beanstalkd has memory and disk to work with";
     const whom = whomOf(this.#broker);
     const why = error instanceof Refused ? `${whom}: ${error.message}` : messageOf(error);
     return new Failure(`pipeline "${this.#pipeline}": ${sure}: ${why}`, { fix, cause: error });

@@ -305,5 +305,5 @@ const REASONS: Readonly<Record<string, string>> = {
   DRAINING: "beanstalkd takes no more jobs (it was told to drain)",
   INTERNAL_ERROR: "beanstalkd says that it has an error of its own (INTERNAL_ERROR)",
   JOB_TOO_BIG: "beanstalkd's largest job is smaller (option -z)",
-  OUT_OF_MEMORY: "beanstalkd has no memory, or no room in its log (options -b and -s)",
+  OUT_OF_MEMORY: "beanstalkd has no memory, or cannot write its log (option -b)",
 };
