@@ -27,7 +27,7 @@ type Scalar = (text: string) => string;
 
 /** The file's text. @param file its name */
 export async function firstConfig(answers: Answers, file: string): Promise<string> {
-  const { stringify } = await import("yaml");
+  const { stringify } = await import("../config/yaml_package.ts");
   const scalar = (text: string) => stringify(text, { lineWidth: 0, blockQuote: false }).trim();
   return `${head(answers, file, scalar)}\n${
     answers.kind === "program" ? program(answers, scalar) : workers(answers, scalar)

@@ -11,7 +11,7 @@
  * bounded; what does not fit is a Failure and changes nothing.
  */
 
-import type * as Client from "prom-client";
+import type * as Client from "./prom_client.ts";
 import { Failure, messageOf } from "../core/failure.ts";
 import { type Collector, isReserved, shownName } from "./collector.ts";
 import { Series } from "./series.ts";

@@ -10,7 +10,7 @@
  * exposition (AppMetrics refuses those that begin as ours do).
  */
 
-import type * as Client from "prom-client";
+import type * as Client from "./prom_client.ts";
 import { AppMetrics } from "./app_metrics.ts";
 import type { Counter, Gauge, Histogram, Metrics, MetricSpec } from "./metrics.ts";
 import { Series } from "./series.ts";
@@ -141,7 +141,7 @@ export class Prometheus implements Metrics {
   }
 
   async #load(): Promise<void> {
-    const client = await import("prom-client");
+    const client = await import("./prom_client.ts");
     const registry = new client.Registry();
     for (const entry of this.#entries.values()) entry.make(client, registry);
     this.#app = new AppMetrics(client);

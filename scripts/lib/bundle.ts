@@ -38,7 +38,9 @@ export async function bundle(entry: string, directory: string): Promise<string[]
     denoBundle(entry, readable),
   ]);
   const files = scriptsIn(directory);
-  checkUsing(textOf(scriptsIn(readable)), textOf(files));
+  const text = textOf(scriptsIn(readable));
+  checkUsing(text, textOf(files));
+  checkNames(text);
   Deno.removeSync(readable, { recursive: true });
   for (const file of files) {
     Deno.writeTextFileSync(file, slim(Deno.readTextFileSync(file), directory));
@@ -84,6 +86,21 @@ function checkUsing(readable: string, minified: string): void {
     `minifying lost ${found.length - kept.length} of these, and what they close with them:\n` +
       `${found.map((line) => line.trim()).join("\n")}\n` +
       "Close what is used only in the next statement by hand.",
+  );
+}
+
+/**
+ * A package in CommonJS form that is loaded with `import("…")` itself becomes a file with nothing but
+ * a default, unlike in the source.
+ *
+ * @throws Error naming such packages
+ */
+function checkNames(readable: string): void {
+  const lost = readable.match(/^export default \w+\(\);$/gm) ?? [];
+  if (lost.length === 0) return;
+  throw new Error(
+    `packages in CommonJS form are loaded with import("…"): ${lost.join(" ")}\n` +
+      "Load a file of ours instead that exports what is used of the package by name.",
   );
 }
 

@@ -100,7 +100,7 @@ function textOf(file: string): string {
 
 /** JSON is YAML too. */
 async function data(text: string, file: string): Promise<unknown> {
-  const { parse } = await import("yaml");
+  const { parse } = await import("../yaml_package.ts");
   try {
     return parse(text);
   } catch (error) {

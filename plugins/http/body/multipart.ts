@@ -66,7 +66,7 @@ export async function readMultipart(
 type Parser = Awaited<ReturnType<typeof parserFor>>;
 
 async function parserFor(contentType: string) {
-  const { Busboy } = await import("@fastify/busboy");
+  const { Busboy } = await import("./busboy.ts");
   try {
     return new Busboy({
       headers: { "content-type": contentType },

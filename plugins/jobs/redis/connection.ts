@@ -81,7 +81,7 @@ export class RedisConnection implements Connection {
     clock: Clock,
     signal: AbortSignal,
   ): Promise<RedisConnection> {
-    const { Redis } = await import("ioredis");
+    const { Redis } = await import("./client.ts");
     const client = new Redis(await optionsOf(broker));
     const connection = new RedisConnection(client, clock, whomOf(broker));
     const abort = () => connection.#lose(signal.reason);

@@ -1,0 +1,8 @@
+/**
+ * What is used of the package `yaml` to read and write whole files, to be loaded when it is wanted.
+ *
+ * Invariant: a package in CommonJS form is loaded through a file of ours that names what it gives:
+ * loaded by itself it loses these names in the compiled program.
+ */
+
+export { parse, stringify } from "yaml";
