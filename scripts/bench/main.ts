@@ -9,6 +9,7 @@ import { build } from "../lib/build.ts";
 import { benchDeploy } from "./deploy.ts";
 import { benchFootprint } from "./footprint.ts";
 import { benchForward } from "./forward.ts";
+import { benchJobs } from "./jobs.ts";
 import { benchPool } from "./pool.ts";
 import { benchRecovery } from "./recovery.ts";
 import type { Print } from "./report.ts";
@@ -21,6 +22,7 @@ const benches: Record<string, (print: Print, binary: string) => Promise<unknown>
   footprint: benchFootprint,
   recovery: benchRecovery,
   pool: benchPool,
+  jobs: benchJobs,
 };
 
 async function main(names: string[]): Promise<number> {
