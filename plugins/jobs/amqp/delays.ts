@@ -22,9 +22,9 @@ const DAY = 24 * HOUR;
 
 /**
  * Since this version queues can be told not to let go of what expires before it was confirmed. Older
- * ones lose, when they crash, what became due in the last second.
+ * ones lose, when they stop or crash, what becomes due in that moment.
  */
-const CONFIRMING = [9, 10];
+const CONFIRMING = [3, 10];
 
 /** Longest delay: what RabbitMQ's timers hold, twice. */
 export const MAX_DELAY = 24 * DAY;

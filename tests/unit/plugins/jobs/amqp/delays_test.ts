@@ -47,11 +47,28 @@ Deno.test("amqp: 100,000 different delays within a day are a few thousand queues
 Deno.test("amqp: RabbitMQ removes no delay queue with a job in it", () => {
   for (const delay of [100, 5000, 600_000, MAX_DELAY]) {
     const queue = delayQueue("q", delay);
-    const expires = queue.options.arguments["x-expires"] as number;
+    const expires = queue.options("3.9.1").arguments["x-expires"] as number;
     assert(leaseOf(queue) + queue.delay < expires, `${delay}`);
     assert(expires < 2 ** 32, "what RabbitMQ can say");
   }
 });
+
+const CONFIRMING: [version: string, does: boolean][] = [
+  ["3.8.35", false],
+  ["3.9.13", false],
+  ["3.10.8", true],
+  ["3.13.0-rc.1", true],
+  ["4.1.0", true],
+];
+
+for (const [version, does] of CONFIRMING) {
+  Deno.test(`amqp: delay queues of RabbitMQ ${version} let go ${does ? "after" : "without"} a confirmation`, () => {
+    const { durable, arguments: given } = delayQueue("q", 1000).options(version);
+    const confirming = [given["x-queue-type"], given["x-dead-letter-strategy"]];
+    assertEquals(confirming, does ? ["quorum", "at-least-once"] : [undefined, undefined]);
+    assertEquals([durable, given["x-message-ttl"]], [true, 1000]);
+  });
+}
 
 Deno.test("amqp: delay queues are counted until all is out", () => {
   const delayed = new Delayed();
