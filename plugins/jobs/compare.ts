@@ -12,6 +12,7 @@
 
 import { differences } from "../../lib/config/compare.ts";
 import type { Change, Effect } from "../../lib/config/config.ts";
+import { own } from "../../lib/core/own.ts";
 import { needsNewWorkers } from "../../lib/config/roadrunner/compare.ts";
 import { DRIVERS } from "../../lib/config/roadrunner/mod.ts";
 import type { JobsConfig, PipelineConfig } from "../../lib/config/roadrunner/jobs.ts";
@@ -26,9 +27,11 @@ export function compareJobs(old: unknown, next: unknown): Change[] {
   const { pipelines: before, pools: poolsBefore = {}, brokers: _, ...was } = old as JobsConfig;
   const { pipelines: after, pools: poolsAfter = {}, brokers: __, ...is } = next as JobsConfig;
   return [
-    ...namesOf(before, after).flatMap((name) => comparePipeline(name, before[name], after[name])),
+    ...namesOf(before, after).flatMap((name) =>
+      comparePipeline(name, own(before, name), own(after, name))
+    ),
     ...namesOf(poolsBefore, poolsAfter).flatMap((name) =>
-      comparePool(`jobs.pools.${name}`, poolsBefore[name], poolsAfter[name])
+      comparePool(`jobs.pools.${name}`, own(poolsBefore, name), own(poolsAfter, name))
     ),
     ...comparePool("jobs.pool", was.pool, is.pool),
     ...differences("jobs", { ...was, pool: 0 }, { ...is, pool: 0 }, () => "live"),
@@ -39,7 +42,7 @@ export function compareJobs(old: unknown, next: unknown): Change[] {
 export function reopened(old: JobsConfig | undefined, next: JobsConfig): string[] {
   return Object.entries(next.pipelines)
     .filter(([name, is]) =>
-      opensAnew(old?.pipelines[name], is) ||
+      opensAnew(own(old?.pipelines, name), is) ||
       !isSame(old?.brokers[is.driver], next.brokers[is.driver])
     ).map(([name]) => name);
 }

@@ -7,15 +7,15 @@
  */
 
 import type { JobsConfig, PipelineConfig } from "../../lib/config/roadrunner/jobs.ts";
-import { DEFAULT_POOL, readDeclaration } from "../../lib/config/roadrunner/mod.ts";
-import { Refusal } from "../../lib/config/names.ts";
+import { DEFAULT_POOL } from "../../lib/config/roadrunner/mod.ts";
 import { JOBS } from "../../lib/config/defaults.ts";
 import { type Clock, within } from "../../lib/core/clock.ts";
 import { formatDuration } from "../../lib/core/duration.ts";
 import { Failure, messageOf } from "../../lib/core/failure.ts";
-import { nearest } from "../../lib/core/suggest.ts";
+import { own } from "../../lib/core/own.ts";
 import type { Gate } from "../../lib/core/gate.ts";
 import { unable, unstorable } from "./abilities.ts";
+import { declared, isThere, mayDeclare, noSuch } from "./declaration.ts";
 import type { DeadJob, DriverHost, Job } from "./driver.ts";
 import { Drivers } from "./drivers.ts";
 import type { JobsEngine, NewJob, PipelineInfo, PipelineStat, ScheduleInfo } from "./engine.ts";
@@ -87,27 +87,19 @@ export class Pipelines implements JobsEngine, AsyncDisposable {
   }
 
   async declare(values: Readonly<Record<string, string>>): Promise<void> {
-    if ((values.driver ?? "") === "") {
-      throw new Failure("no associated driver with the pipeline", {
-        fix: "declare it with driver",
-      });
-    }
-    const read = readDeclaration(values);
-    if (read instanceof Refusal) {
-      throw new Failure(`the pipeline cannot be declared: ${read.message}`, { fix: read.fix });
-    }
-    const { name, pipeline: settings } = read;
-    const there = this.#all.get(name);
-    if (there !== undefined || this.#coming.has(name)) {
-      const driver = there?.settings.driver ?? settings.driver;
-      throw new Failure(`pipeline already exists, name: ${name}, driver: ${driver}`, {
-        fix: "destroy it first, or use another name",
-      });
-    }
-    this.#mayDeclare(name, settings);
+    const { name, pipeline: settings } = declared(values);
+    if (this.#coming.has(name)) throw isThere(name, settings);
+    mayDeclare(name, settings, this.#jobs, this.#all);
     this.#coming.add(name);
     try {
-      this.#admit(await this.#open(name, settings, true));
+      const pipeline = await this.#open(name, settings, true);
+      try {
+        mayDeclare(name, settings, this.#jobs, this.#all); // a reload may have come first
+      } catch (error) {
+        await pipeline[Symbol.asyncDispose]();
+        throw error;
+      }
+      this.#admit(pipeline);
     } finally {
       this.#coming.delete(name);
     }
@@ -228,7 +220,7 @@ export class Pipelines implements JobsEngine, AsyncDisposable {
     this.#jobs = jobs;
     this.#drainBudget = jobs?.drain_timeout ?? this.#drainBudget;
     for (const [name, pipeline] of this.#all) {
-      const settings = pipeline.declared ? pipeline.settings : jobs?.pipelines[name];
+      const settings = pipeline.declared ? pipeline.settings : own(jobs?.pipelines, name);
       if (jobs === undefined || settings === undefined) {
         this.#all.delete(name);
         this.#later(this.#close(pipeline));
@@ -358,23 +350,7 @@ export class Pipelines implements JobsEngine, AsyncDisposable {
   #find(name: string): Pipeline {
     const pipeline = this.#all.get(name);
     if (pipeline !== undefined) return pipeline;
-    const near = nearest(name, [...this.#all.keys()]);
-    throw new Failure(`no such pipeline, requested: ${name}`, {
-      fix: near === undefined ? "declare it, or add it to jobs.pipelines" : `did you mean ${near}?`,
-    });
-  }
-
-  /** @throws Failure */
-  #mayDeclare(name: string, { pool, dead_letter }: PipelineConfig): void {
-    const { pools } = this.#jobs ?? {};
-    const named = pool ?? (pools && DEFAULT_POOL);
-    if (named !== undefined && !Object.hasOwn(pools ?? {}, named)) {
-      const fix = pools === undefined
-        ? "leave pool out"
-        : `pools: ${Object.keys(pools).join(", ")}`;
-      throw new Failure(`pipeline ${name} names the pool ${named}, which is not there`, { fix });
-    }
-    if (typeof dead_letter === "object") this.#find(dead_letter.pipeline);
+    throw noSuch(name, this.#all);
   }
 }
 

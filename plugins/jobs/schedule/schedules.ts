@@ -8,6 +8,7 @@
 import { join } from "@std/path";
 import type { ScheduleConfig } from "../../../lib/config/roadrunner/jobs_schedules.ts";
 import type { Clock } from "../../../lib/core/clock.ts";
+import { own } from "../../../lib/core/own.ts";
 import type { Emit } from "../../../lib/telemetry/events.ts";
 import type { JobsEngine, ScheduleInfo } from "../engine.ts";
 import { Book, type Entry } from "./book.ts";
@@ -48,7 +49,7 @@ export class Schedules implements AsyncDisposable {
     if (this.#all.size === 0 && wanted.length === 0) return;
     const kept = this.#kept ??= this.#book.read();
     for (const [name, schedule] of this.#all) {
-      const next = schedules[name];
+      const next = own(schedules, name);
       if (next !== undefined && hasSameRuns(schedule.config, next)) {
         schedule.config = next;
         continue;
@@ -62,7 +63,7 @@ export class Schedules implements AsyncDisposable {
     const now = this.#host.clock.wall();
     for (const [name, config] of wanted) {
       const { cron, timezone } = config;
-      const entry = kept[name];
+      const entry = own(kept, name);
       if (entry === undefined || !hasSameRuns(entry, config)) {
         kept[name] = { cron, timezone, last: now };
       }
