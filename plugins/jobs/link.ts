@@ -18,6 +18,7 @@ import { freshHistory, nextTry, type RetryPolicy, stayedUp } from "../../lib/cor
 import { type Clock, stamp, type Timer, within } from "../../lib/core/clock.ts";
 import { Failure, messageOf } from "../../lib/core/failure.ts";
 import type { DriverState } from "./driver.ts";
+import { Waiters } from "./waiters.ts";
 
 /** Between two attempts. */
 const REDIAL: RetryPolicy = { delay: 250, backoff_factor: 2, max_delay: 5000, window: 0 };
@@ -25,6 +26,8 @@ const REDIAL: RetryPolicy = { delay: 250, backoff_factor: 2, max_delay: 5000, wi
 export const DIAL_LIMIT = 5000;
 /** How long a connection that is closed is waited for. */
 export const CLOSE_LIMIT = 2000;
+/** How long a question waits for a connection. */
+export const ASK_LIMIT = 2000;
 /** Callers that wait for the link at a time; more are turned away at once. */
 export const MAX_WAITING = 10_000;
 
@@ -48,17 +51,12 @@ export interface LinkSpec<C extends Connection> {
   dial(signal: AbortSignal): Promise<C>;
 }
 
-interface Waiter<C> {
-  give(connection: C): void;
-  refuse(error: Failure): void;
-}
-
 /** See the file's comment. */
 export class Link<C extends Connection> implements AsyncDisposable {
   readonly #spec: LinkSpec<C>;
   readonly #clock: Clock;
   readonly #watchers = new Set<() => void>();
-  readonly #waiters = new Set<Waiter<C>>();
+  readonly #waiters = new Waiters<C>();
   #state: DriverState = { state: "connecting" };
   #connection: C | undefined;
   /** Clock milliseconds; since then it is ready. */
@@ -107,28 +105,27 @@ export class Link<C extends Connection> implements AsyncDisposable {
     if (this.#closed) return Promise.reject(this.#closedFailure());
     if (this.#connection !== undefined) return Promise.resolve(this.#connection);
     if (this.#waiters.size >= MAX_WAITING) return Promise.reject(this.failure());
-    return new Promise((resolve, reject) => {
-      const leave = () => {
-        this.#waiters.delete(waiter);
-        signal?.removeEventListener("abort", abort);
-      };
-      const abort = () => {
-        leave();
-        reject(signal!.reason);
-      };
-      const waiter: Waiter<C> = {
-        give: (connection) => {
-          leave();
-          resolve(connection);
-        },
-        refuse: (error) => {
-          leave();
-          reject(error);
-        },
-      };
-      this.#waiters.add(waiter);
-      signal?.addEventListener("abort", abort, { once: true });
-    });
+    return this.#waiters.wait(undefined, signal);
+  }
+
+  /** As ready(), for whoever has to say why there is none. @throws Failure, also by the signal */
+  async reach(signal?: AbortSignal): Promise<C> {
+    try {
+      return await this.ready(signal);
+    } catch (error) {
+      throw signal?.aborted ? this.failure() : error;
+    }
+  }
+
+  /** For questions, which do not wait long. @throws Failure */
+  async soon(): Promise<C> {
+    const late = new AbortController();
+    const timer = this.#clock.timer(ASK_LIMIT, () => late.abort());
+    try {
+      return await this.reach(late.signal);
+    } finally {
+      timer.cancel();
+    }
   }
 
   /** What to tell somebody who cannot wait for it any longer. */
@@ -145,7 +142,7 @@ export class Link<C extends Connection> implements AsyncDisposable {
     this.#closed = true;
     this.#redial?.cancel();
     this.#dialling?.abort(this.#closedFailure());
-    for (const waiter of [...this.#waiters]) waiter.refuse(this.#closedFailure());
+    this.#waiters.refuse(this.#closedFailure());
     this.#watchers.clear();
     const connection = this.#connection;
     this.#connection = undefined;
@@ -199,7 +196,7 @@ export class Link<C extends Connection> implements AsyncDisposable {
       this.#failed(error);
     });
     this.#turn({ state: "ready" });
-    for (const waiter of [...this.#waiters]) waiter.give(connection);
+    this.#waiters.serve(() => connection);
   }
 
   #failed(error: unknown): void {

@@ -18,6 +18,7 @@ import type { Clock, Timer } from "../../lib/core/clock.ts";
 import { Failure } from "../../lib/core/failure.ts";
 import { formatSize } from "../../lib/core/size.ts";
 import type { Emit } from "../../lib/telemetry/events.ts";
+import { Closing } from "./closing.ts";
 import type {
   Abilities,
   DeadJob,
@@ -33,6 +34,7 @@ import type {
 } from "./driver.ts";
 import { Heap } from "./heap.ts";
 import { MAX_KEYS, UniqueKeys } from "./unique_keys.ts";
+import { Waiters } from "./waiters.ts";
 
 /** Dead letters of a pipeline; the oldest go first, as nobody looked at them. */
 const MAX_DEAD = 10_000;
@@ -82,13 +84,6 @@ class Stored implements Delivery {
   }
 }
 
-/** Somebody who waits for jobs. */
-interface Taker {
-  most: number;
-  give(jobs: Delivery[]): void;
-  refuse(error: Failure): void;
-}
-
 const isSooner = (a: Stored, b: Stored) =>
   a.priority < b.priority || (a.priority === b.priority && a.seq < b.seq);
 const isDueSooner = (a: Stored, b: Stored) => a.due < b.due || (a.due === b.due && a.seq < b.seq);
@@ -99,6 +94,7 @@ export class MemoryDriver implements Driver {
   readonly state: DriverState = { state: "ready" };
   onState: (() => void) | undefined;
   readonly #pipeline: string;
+  readonly #closing: Closing;
   #settings: PipelineConfig;
   readonly #clock: Clock;
   readonly #emit: Emit;
@@ -106,7 +102,7 @@ export class MemoryDriver implements Driver {
   readonly #delayed = new Heap<Stored>(isDueSooner);
   readonly #reserved = new Set<Delivery>();
   #dead: DeadJob[] = [];
-  readonly #takers = new Set<Taker>();
+  readonly #takers = new Waiters<Delivery[], number>();
   readonly #keys = new UniqueKeys();
   /** For the first of the delayed. */
   #timer: Timer | undefined;
@@ -114,10 +110,10 @@ export class MemoryDriver implements Driver {
   #seq = 0;
   /** Bytes of all payloads. */
   #size = 0;
-  #closed = false;
 
   constructor(pipeline: string, settings: PipelineConfig, { clock, emit }: MemoryHost) {
     this.#pipeline = pipeline;
+    this.#closing = new Closing(pipeline);
     this.#settings = settings;
     this.#clock = clock;
     this.#emit = emit;
@@ -134,7 +130,7 @@ export class MemoryDriver implements Driver {
   push(jobs: readonly Job[], signal?: AbortSignal): Promise<void> {
     try {
       signal?.throwIfAborted();
-      if (this.#closed) throw this.#closedFailure();
+      this.#closing.check();
       this.#push(jobs);
       return Promise.resolve();
     } catch (error) {
@@ -157,42 +153,17 @@ export class MemoryDriver implements Driver {
 
   take(most: number, signal: AbortSignal): Promise<Delivery[]> {
     if (signal.aborted) return Promise.reject(signal.reason);
-    if (this.#closed) return Promise.reject(this.#closedFailure());
+    if (this.#closing.hasBegun) return Promise.reject(this.#closing.failure());
     if (this.#takers.size === 0 && this.#waiting.size > 0) {
       return Promise.resolve(this.#reserve(most));
     }
-    return new Promise((resolve, reject) => {
-      const leave = () => {
-        this.#takers.delete(taker);
-        signal.removeEventListener("abort", abort);
-      };
-      const abort = () => {
-        leave();
-        reject(signal.reason);
-      };
-      const taker: Taker = {
-        most,
-        give: (jobs) => {
-          leave();
-          resolve(jobs);
-        },
-        refuse: (error) => {
-          leave();
-          reject(error);
-        },
-      };
-      this.#takers.add(taker);
-      signal.addEventListener("abort", abort, { once: true });
-    });
+    return this.#takers.wait(most, signal);
   }
 
   settle(delivery: Delivery, settlement: Settlement): Promise<void> {
-    if (this.#closed) return Promise.reject(this.#closedFailure());
+    if (this.#closing.hasBegun) return Promise.reject(this.#closing.failure());
     const job = delivery as Stored;
-    if (!this.#reserved.delete(job)) {
-      const text = `job "${delivery.id}" of pipeline "${this.#pipeline}" was settled twice`;
-      return Promise.reject(new Failure(text));
-    }
+    if (!this.#reserved.delete(job)) return Promise.reject(this.#closing.settledTwice(job));
     switch (settlement.kind) {
       case "ack":
       case "drop":
@@ -247,10 +218,9 @@ export class MemoryDriver implements Driver {
   }
 
   [Symbol.asyncDispose](): Promise<void> {
-    if (this.#closed) return Promise.resolve();
-    this.#closed = true;
+    if (!this.#closing.begin()) return Promise.resolve();
     this.#timer?.cancel();
-    for (const taker of [...this.#takers]) taker.refuse(this.#closedFailure());
+    this.#takers.refuse(this.#closing.failure());
     const jobs = this.#count;
     const reason = "memory keeps nothing when its pipeline is closed";
     if (jobs > 0) this.#emit("jobs_lost", { pipeline: this.#pipeline, jobs, reason });
@@ -273,10 +243,7 @@ export class MemoryDriver implements Driver {
 
   /** Gives what waits to those who wait for it. */
   #hand(): void {
-    for (const taker of this.#takers) {
-      if (this.#waiting.size === 0) return;
-      taker.give(this.#reserve(taker.most));
-    }
+    this.#takers.serve((most) => this.#waiting.size > 0 ? this.#reserve(most) : undefined);
   }
 
   #reserve(most: number): Delivery[] {
@@ -351,9 +318,5 @@ export class MemoryDriver implements Driver {
     throw new Failure(`pipeline "${this.#pipeline}" in memory is full: it may hold ${full}`, {
       fix: "add workers, or push later",
     });
-  }
-
-  #closedFailure(): Failure {
-    return new Failure(`pipeline "${this.#pipeline}" is closed`);
   }
 }

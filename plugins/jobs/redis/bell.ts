@@ -14,23 +14,19 @@
 
 import type { Clock } from "../../../lib/core/clock.ts";
 import { Link, type LinkSpec } from "../link.ts";
+import { Waiters } from "../waiters.ts";
 import { type RedisConnection, Refused } from "./connection.ts";
 
 /** How long one command waits: the silence after which a dead connection is noticed is little more. */
 const BLOCK = 10_000;
-
-interface Waiter {
-  readonly seen: string;
-  wake(): void;
-  refuse(error: Refused): void;
-}
 
 /** See the file's comment. */
 export class Bell {
   readonly #link: Link<RedisConnection>;
   readonly #base: string;
   readonly #onLost: () => void;
-  readonly #waiters = new Set<Waiter>();
+  /** With what they saw. */
+  readonly #waiters = new Waiters<true, string>();
   #listening = false;
 
   /** `onLost`: its connection is gone; others may be, too. */
@@ -41,32 +37,11 @@ export class Bell {
   }
 
   /** Resolves when it rings. @throws the signal's reason; Refused when nobody may listen */
-  wait(seen: string, signal: AbortSignal): Promise<void> {
-    if (signal.aborted) return Promise.reject(signal.reason);
-    return new Promise((resolve, reject) => {
-      const leave = () => {
-        this.#waiters.delete(waiter);
-        signal.removeEventListener("abort", abort);
-      };
-      const abort = () => {
-        leave();
-        reject(signal.reason);
-      };
-      const waiter: Waiter = {
-        seen,
-        wake: () => {
-          leave();
-          resolve();
-        },
-        refuse: (error) => {
-          leave();
-          reject(error);
-        },
-      };
-      this.#waiters.add(waiter);
-      signal.addEventListener("abort", abort, { once: true });
-      if (!this.#listening) this.#listen();
-    });
+  async wait(seen: string, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    const rung = this.#waiters.wait(seen, signal);
+    if (!this.#listening) this.#listen();
+    await rung;
   }
 
   /** Nobody may wait any more. */
@@ -77,15 +52,15 @@ export class Bell {
   async #listen(): Promise<void> {
     this.#listening = true;
     this.#link.open();
-    for (let first; (first = this.#first) !== undefined;) {
+    for (let first; (first = this.#waiters.first) !== undefined;) {
       try {
         const connection = await this.#link.ready();
-        const { seen } = this.#first ?? first;
+        const seen = this.#waiters.first ?? first;
         const { bell, strangers } = streamsOf(this.#base);
         if (await connection.await(bell, seen, strangers, BLOCK)) this.#ring();
       } catch (error) {
         if (error instanceof Refused) {
-          for (const { refuse } of [...this.#waiters]) refuse(error);
+          this.#waiters.refuse(error);
           continue;
         }
         // Lost, or closed: who waits looks for itself, as something may have happened meanwhile.
@@ -96,12 +71,8 @@ export class Bell {
     this.#listening = false;
   }
 
-  get #first(): Waiter | undefined {
-    return this.#waiters.values().next().value;
-  }
-
   #ring(): void {
-    for (const { wake } of [...this.#waiters]) wake();
+    this.#waiters.serve(() => true);
   }
 }
 

@@ -13,9 +13,10 @@
 
 import type { PipelineConfig } from "../../../lib/config/roadrunner/jobs.ts";
 import type { RedisBroker, RedisConfig } from "../../../lib/config/roadrunner/drivers/redis.ts";
-import { abortable, type Clock, within } from "../../../lib/core/clock.ts";
+import { type Clock, within } from "../../../lib/core/clock.ts";
 import { Failure, messageOf } from "../../../lib/core/failure.ts";
 import type { Emit } from "../../../lib/telemetry/events.ts";
+import { Closing } from "../closing.ts";
 import type {
   Abilities,
   DeadJob,
@@ -27,6 +28,7 @@ import type {
   Job,
   Settlement,
 } from "../driver.ts";
+import { InTurn } from "../in_turn.ts";
 import { CLOSE_LIMIT, type Link, type LinkSpec } from "../link.ts";
 import { Batches } from "./batches.ts";
 import { Bell } from "./bell.ts";
@@ -43,9 +45,6 @@ export const CAN: Abilities = {
   unique: true,
   durable: true,
 };
-
-/** For questions. */
-const ASK_LIMIT = 3000;
 
 /** What it is given to live in. */
 export interface RedisHome extends Pick<DriverHost, "clock" | "emit"> {
@@ -86,16 +85,14 @@ export class RedisDriver implements Driver {
   readonly #bell: Bell;
   /** There from open() on. */
   #at: Place | undefined;
-  /** Takes are sent one after the other. */
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #takes = new InTurn();
   readonly #pushes: Batches<readonly Job[], void>;
-  /** Aborted when it closes, and when nothing is settled any more. */
-  readonly #closing = new AbortController();
-  readonly #over = new AbortController();
+  readonly #closing: Closing;
   #weakness: string | undefined;
 
   constructor(pipeline: string, settings: PipelineConfig, home: RedisHome) {
     this.#pipeline = pipeline;
+    this.#closing = new Closing(pipeline);
     this.#settings = settings;
     this.#home = home;
     this.#clock = home.clock;
@@ -106,7 +103,7 @@ export class RedisDriver implements Driver {
       // Perhaps it is lost, too: then this is how it is noticed.
       this.#at?.presence.sayAlive();
     });
-    const ready = () => this.#ready(this.#over.signal);
+    const ready = () => this.#ready(this.#closing.over);
     this.#pushes = new Batches(ready, (pushes) => this.#send(pushes));
   }
 
@@ -115,14 +112,14 @@ export class RedisDriver implements Driver {
   }
 
   open(): Promise<void> {
-    if (this.#closing.signal.aborted) return Promise.reject(this.#closedFailure());
+    if (this.#closing.hasBegun) return Promise.reject(this.#closing.failure());
     if (this.#at !== undefined) return Promise.resolve();
     const link = this.#home.borrow();
     const base = this.#base;
     const clock = this.#clock;
     const presence = new Presence(link, base, this.#config.visibility_timeout, clock);
-    const [pipeline, emit, over] = [this.#pipeline, this.#emit, this.#over.signal];
-    const endings = new Endings({ pipeline, base, link, presence, clock, emit, over });
+    const settler = { pipeline: this.#pipeline, driver: "redis", clock, emit: this.#emit };
+    const endings = new Endings({ ...settler, over: this.#closing.over, base, link, presence });
     const unheard = link.onState(() => this.#turned());
     this.#at = { link, presence, endings, unheard };
     if (link.state.state === "ready") this.#turned();
@@ -134,7 +131,7 @@ export class RedisDriver implements Driver {
   }
 
   async push(jobs: readonly Job[], signal?: AbortSignal): Promise<void> {
-    if (this.#closing.signal.aborted) throw this.#closedFailure();
+    this.#closing.check();
     const bytes = jobs.reduce((sum, { payload }) => sum + payload.length, 0);
     try {
       await this.#pushes.add(jobs, bytes, signal);
@@ -161,26 +158,20 @@ export class RedisDriver implements Driver {
   async take(most: number, signal: AbortSignal): Promise<Delivery[]> {
     const either = AbortSignal.any([signal, this.#closing.signal]);
     for (;;) {
-      const fetching = this.#fetchInTurn(most, either);
       try {
-        const { jobs, next, bell } = await abortable(fetching, either);
+        const { jobs, next, bell } = await this.#takes.lend(
+          () => this.#fetch(most, either),
+          either,
+          ({ jobs }) => this.#handBack(jobs),
+        );
         if (jobs.length > 0) return jobs;
         await this.#rung(bell, next, either);
       } catch (error) {
-        if (either.aborted) {
-          fetching.then(({ jobs }) => this.#handBack(jobs), () => {}); // it has failed, so it has none
-          throw either.reason;
-        }
+        if (either.aborted) throw either.reason;
         if (!(error instanceof Lost)) throw this.#refusal("no job can be taken", error);
         // The next round waits for another connection.
       }
     }
-  }
-
-  #fetchInTurn(most: number, signal: AbortSignal): Promise<Fetched> {
-    const fetching = this.#turn.then(() => this.#fetch(most, signal));
-    this.#turn = fetching.catch(() => {}); // whoever asked hears it
-    return fetching;
   }
 
   async #fetch(most: number, signal: AbortSignal): Promise<Fetched> {
@@ -237,12 +228,10 @@ export class RedisDriver implements Driver {
   // Ending.
 
   async settle(delivery: Delivery, settlement: Settlement): Promise<void> {
-    if (this.#closing.signal.aborted) throw this.#closedFailure();
+    this.#closing.check();
     const { presence: { held }, endings } = this.#place;
     const job = delivery as Held;
-    if (held.get(job) !== false) {
-      throw new Failure(`job "${delivery.id}" of pipeline "${this.#pipeline}" was settled twice`);
-    }
+    if (held.get(job) !== false) throw this.#closing.settledTwice(job);
     held.set(job, true);
     await endings.add(job, settlement);
   }
@@ -283,32 +272,25 @@ export class RedisDriver implements Driver {
   }
 
   async #ask(name: ScriptName, args: readonly Arg[]): Promise<Reply> {
-    if (this.#closing.signal.aborted) throw this.#closedFailure();
-    const late = new AbortController();
-    const timer = this.#clock.timer(ASK_LIMIT, () => late.abort());
+    this.#closing.check();
+    const connection = await this.#place.link.soon();
     try {
-      const connection = await this.#ready(late.signal);
       return await connection.run(name, this.#base, args);
     } catch (error) {
-      if (late.signal.aborted) throw this.#at?.link.failure() ?? error;
       throw this.#refusal("it cannot be asked", error);
-    } finally {
-      timer.cancel();
     }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#closing.signal.aborted) return;
-    const closed = this.#closedFailure();
-    this.#closing.abort(closed);
-    this.#pushes.close(closed);
+    if (!this.#closing.begin()) return;
+    this.#pushes.close(this.#closing.failure());
     if (this.#at === undefined) return;
     const { presence, endings, unheard } = this.#at;
     presence.stop();
     unheard();
     const left = await within(this.#clock, CLOSE_LIMIT, this.#leave());
-    this.#over.abort(closed);
-    endings.close(closed);
+    this.#closing.end();
+    endings.close(this.#closing.failure());
     if (!left.done) this.#tellLeft("it did not answer in time");
     await this.#bell.close();
     await this.#home.giveBack();
@@ -317,12 +299,12 @@ export class RedisDriver implements Driver {
   /** What is on its way arrives, and what is held waits again. */
   async #leave(): Promise<void> {
     const { presence, endings } = this.#place;
-    await Promise.all([this.#turn, endings.idle()]);
+    await Promise.all([this.#takes.idle, endings.idle()]);
     try {
-      await presence.leave(this.#over.signal);
+      await presence.leave(this.#closing.over);
     } catch (error) {
       // Told already, when the time for it was over.
-      if (!this.#over.signal.aborted) this.#tellLeft(messageOf(error));
+      if (!this.#closing.over.aborted) this.#tellLeft(messageOf(error));
     }
   }
 
@@ -333,7 +315,7 @@ export class RedisDriver implements Driver {
   }
 
   async #run(name: ScriptName, args: readonly Arg[]): Promise<Reply> {
-    const connection = await this.#ready(this.#over.signal);
+    const connection = await this.#ready(this.#closing.over);
     return await connection.run(name, this.#base, args);
   }
 
@@ -347,15 +329,11 @@ export class RedisDriver implements Driver {
   }
 
   #refusal(what: string, error: unknown): Failure {
-    if (this.#closing.signal.aborted) return this.#closedFailure();
+    if (this.#closing.hasBegun) return this.#closing.failure();
     const whom = whomOf(this.#home.broker);
     const sure = error instanceof Lost ? `it is not known whether ${what}` : what;
     const why = error instanceof Failure ? error.message : `${whom} says: ${messageOf(error)}`;
     const fix = error instanceof Lost ? "try again" : `see the log of ${whom}`;
     return new Failure(`pipeline "${this.#pipeline}": ${sure}: ${why}`, { fix, cause: error });
-  }
-
-  #closedFailure(): Failure {
-    return new Failure(`pipeline "${this.#pipeline}" is closed`);
   }
 }

@@ -6,32 +6,23 @@
  * at once, or whose consumer was expelled, is told: the job comes again, or is gone.
  */
 
-import { freshHistory, nextTry, type RetryPolicy } from "../../../lib/core/backoff.ts";
-import { type Clock, sleep } from "../../../lib/core/clock.ts";
-import { type Failure, messageOf } from "../../../lib/core/failure.ts";
-import type { Emit } from "../../../lib/telemetry/events.ts";
+import type { Failure } from "../../../lib/core/failure.ts";
 import type { Settlement } from "../driver.ts";
 import type { Link } from "../link.ts";
+import { type Settler, SettleTries } from "../settle_tries.ts";
 import { Batches } from "./batches.ts";
 import { encodeMeta, Garbage, type Held, textOf } from "./codec.ts";
 import { type Arg, Lost, type RedisConnection } from "./connection.ts";
 import type { Presence } from "./presence.ts";
 
-/** A settlement that Redis refuses (it is full, its disk is) is repeated. */
-const SETTLE_AGAIN: RetryPolicy = { delay: 250, backoff_factor: 2, max_delay: 10_000, window: 0 };
 /** Bytes of a settlement, about. */
 const SIZE = 200;
 
 /** What they are given to live in. */
-export interface EndingsHome {
-  readonly pipeline: string;
+export interface EndingsHome extends Settler {
   readonly base: string;
   readonly link: Link<RedisConnection>;
   readonly presence: Presence;
-  readonly clock: Clock;
-  readonly emit: Emit;
-  /** Aborted when nothing is settled any more. */
-  readonly over: AbortSignal;
 }
 
 /** How one delivery ends, and whether that was sent before. */
@@ -73,9 +64,9 @@ export class Endings {
   }
 
   async #send(endings: Ending[]): Promise<void[]> {
-    const { link, base, clock, over } = this.#home;
+    const { link, base, over } = this.#home;
     const args = endings.flatMap(({ args }) => args);
-    const tries = freshHistory();
+    const tries = new SettleTries(this.#home);
     for (;;) {
       const connection = await link.ready(over);
       try {
@@ -85,9 +76,7 @@ export class Endings {
         for (const ending of endings) ending.sent = true;
         // The next round waits for another connection.
         if (error instanceof Lost) continue;
-        const retry = nextTry(SETTLE_AGAIN, tries, clock.now());
-        if (tries.streak === 1) this.#tell(messageOf(error));
-        await sleep(clock, "delay" in retry ? retry.delay : SETTLE_AGAIN.max_delay, over);
+        await tries.again(error);
       }
     }
   }
@@ -99,13 +88,6 @@ export class Endings {
     const { id, name } = job;
     const error = "it is not reserved for us any more: it was given to others, or removed";
     emit("job_unsettled", { pipeline, job: name, id, error });
-  }
-
-  /** Once for each trouble. */
-  #tell(reason: string): void {
-    const { pipeline, emit } = this.#home;
-    const error = `how jobs ended cannot be stored, and is tried again: ${reason}`;
-    emit("pipeline_down", { pipeline, driver: "redis", error });
   }
 }
 

@@ -13,6 +13,7 @@
 import type { PipelineConfig } from "../../../lib/config/roadrunner/jobs.ts";
 import type { Clock } from "../../../lib/core/clock.ts";
 import { Failure } from "../../../lib/core/failure.ts";
+import { Closing } from "../closing.ts";
 import type {
   Abilities,
   DeadJob,
@@ -86,7 +87,7 @@ export class SqliteDriver implements Driver {
   readonly #clock: Clock;
   readonly #lease: () => Promise<Lease>;
   readonly #reserved = new Set<Delivery>();
-  readonly #end = new AbortController();
+  readonly #closing: Closing;
   #open: Open | undefined;
 
   constructor(
@@ -96,6 +97,7 @@ export class SqliteDriver implements Driver {
     lease: () => Promise<Lease>,
   ) {
     this.#name = name;
+    this.#closing = new Closing(name);
     this.#settings = settings;
     this.#clock = clock;
     this.#lease = lease;
@@ -137,11 +139,11 @@ export class SqliteDriver implements Driver {
 
   async take(most: number, signal: AbortSignal): Promise<Delivery[]> {
     const { file, pipeline } = this.#opened;
-    const either = AbortSignal.any([signal, this.#end.signal]);
+    const either = AbortSignal.any([signal, this.#closing.signal]);
     const jobs = await file.ask<GivenJob[]>({ do: "take", pipeline, most }, either);
-    if (this.#end.signal.aborted) {
+    if (this.#closing.hasBegun) {
       file.back(jobs.map(({ key }) => key));
-      throw this.#closedFailure();
+      throw this.#closing.failure();
     }
     const taken = jobs.map((job) => new Taken(job));
     for (const one of taken) this.#reserved.add(one);
@@ -151,9 +153,7 @@ export class SqliteDriver implements Driver {
   async settle(delivery: Delivery, settlement: Settlement): Promise<void> {
     const { file } = this.#opened;
     const { key, id } = delivery as Taken;
-    if (!this.#reserved.delete(delivery)) {
-      throw new Failure(`job "${id}" of pipeline "${this.#name}" was settled twice`);
-    }
+    if (!this.#reserved.delete(delivery)) throw this.#closing.settledTwice(delivery);
     if (settlement.kind === "back") return file.back([key]);
     const wall = Math.floor(this.#clock.wall());
     const found = await file.last<boolean>({ do: "settle", key, id, wall, settlement });
@@ -181,8 +181,7 @@ export class SqliteDriver implements Driver {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#end.signal.aborted) return;
-    this.#end.abort(this.#closedFailure());
+    if (!this.#closing.begin()) return;
     const open = this.#open;
     if (open === undefined) return;
     const keys = [...this.#reserved].map((one) => (one as Taken).key);
@@ -194,12 +193,8 @@ export class SqliteDriver implements Driver {
 
   /** @throws Failure when it is closed */
   get #opened(): Open {
-    if (this.#open === undefined || this.#end.signal.aborted) throw this.#closedFailure();
+    if (this.#open === undefined || this.#closing.hasBegun) throw this.#closing.failure();
     return this.#open;
-  }
-
-  #closedFailure(): Failure {
-    return new Failure(`pipeline "${this.#name}" is closed`);
   }
 }
 

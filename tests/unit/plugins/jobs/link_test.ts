@@ -1,6 +1,8 @@
 import { assertEquals, assertRejects } from "@std/assert";
+import { Failure } from "../../../../lib/core/failure.ts";
 import type { DriverState } from "../../../../plugins/jobs/driver.ts";
 import {
+  ASK_LIMIT,
   CLOSE_LIMIT,
   type Connection,
   DIAL_LIMIT,
@@ -88,6 +90,24 @@ Deno.test("link: whoever waited gets the connection; later it is there at once",
   assertEquals(link.connection, line);
   assertEquals(exchange.states, [{ state: "ready" }]);
   assertEquals(exchange.clock.pending, 0);
+});
+
+Deno.test("link: whoever cannot wait any longer hears why there is none", async () => {
+  const exchange = new Exchange();
+  const { link, clock } = exchange;
+  link.open();
+  await exchange.refuse("nobody listens");
+  const why = "broker at 1.2.3.4:5 is not connected: ";
+  const enough = new AbortController();
+  const reached = link.reach(enough.signal);
+  enough.abort(new Error("too late"));
+  await assertRejects(() => reached, Failure, why);
+  const asked = assertRejects(() => link.soon(), Failure, why);
+  await clock.advance(ASK_LIMIT);
+  await asked;
+  await exchange.answer();
+  assertEquals(await link.soon(), await link.reach());
+  assertEquals(clock.pending, 0);
 });
 
 Deno.test("link: a failed dial is repeated for ever, later each time, and says when", async () => {
