@@ -28,14 +28,13 @@ const BACKLOGS = [1000, Number(Deno.env.get("BENCH_BACKLOG") ?? 1_000_000)];
 /** Jobs that wait in memory. */
 const HEAP = Math.min(10 * JOBS, 200_000);
 
-const WORKERS = [1, 8];
 const CLIENTS = 16;
 const BATCH = 100;
 const PREFETCH = 1000;
 const STATS = 50;
 
 const HERE = new URL(".", import.meta.url).pathname;
-const WORKER = [
+const KIT = [
   Deno.execPath(),
   "run",
   "--allow-env",
@@ -43,16 +42,31 @@ const WORKER = [
   "--no-lock",
   join(HERE, "peers", "jobs_worker.ts"),
 ];
+const PHP = ["php", join(HERE, "peers", "jobs_worker.php")];
+
+/** Who works, or would if the pipeline were consumed. */
+interface Crew {
+  name: string;
+  command: string[];
+  workers: number;
+}
+
+const IDLE: Crew = { name: "nobody", command: KIT, workers: 1 };
+const CREWS: Crew[] = [
+  { name: "1 of the kit", command: KIT, workers: 1 },
+  { name: "8 of the kit", command: KIT, workers: 8 },
+  { name: "8 in PHP", command: PHP, workers: 8 },
+];
 
 /** What both servers understand. */
-function sectionsFor(listen: string, workers: number, pipeline: Yaml, isConsumed: boolean): Yaml {
+function sectionsFor(listen: string, crew: Crew, pipeline: Yaml, isConsumed: boolean): Yaml {
   return {
     version: "3",
-    server: { command: WORKER },
+    server: { command: crew.command },
     rpc: { listen },
     jobs: {
       consume: isConsumed ? [PIPELINE] : [],
-      pool: { num_workers: workers },
+      pool: { num_workers: crew.workers },
       pipelines: { [PIPELINE]: pipeline },
     },
   };
@@ -68,11 +82,11 @@ interface Ours extends Serving {
 }
 
 /** Our daemon with a pipeline of that driver. */
-async function serveOurs(place: Place, workers: number, isConsumed: boolean): Promise<Ours> {
+async function serveOurs(place: Place, crew: Crew, isConsumed: boolean): Promise<Ours> {
   const { section, pipeline } = place.sections({});
   const config = { ...pipeline.config as Yaml, prefetch: PREFETCH };
   const address = `tcp://127.0.0.1:${freePort()}`;
-  const sections = sectionsFor(address, workers, { ...pipeline, config }, isConsumed);
+  const sections = sectionsFor(address, crew, { ...pipeline, config }, isConsumed);
   const daemon = await startDaemon({ config: { ...section, ...sections } }, "bench-jobs.log");
   const stop = () => daemon[Symbol.asyncDispose]();
   try {
@@ -85,11 +99,11 @@ async function serveOurs(place: Place, workers: number, isConsumed: boolean): Pr
 }
 
 /** RoadRunner with one in memory. @returns a text when it cannot run here: why */
-async function serveRoadRunner(workers: number, isConsumed: boolean): Promise<Serving | string> {
+async function serveRoadRunner(crew: Crew, isConsumed: boolean): Promise<Serving | string> {
   const scratch = new Scratch();
   const address = `tcp://127.0.0.1:${freePort()}`;
   const pipeline = { driver: "memory", config: { priority: 10, prefetch: PREFETCH } };
-  const sections = sectionsFor(address, workers, pipeline, isConsumed);
+  const sections = sectionsFor(address, crew, pipeline, isConsumed);
   const file = scratch.write(".rr.yaml", stringify({ ...sections, logs: { mode: "none" } }));
   let child: Deno.ChildProcess;
   try {
@@ -146,15 +160,15 @@ async function cycles({ address, pid }: Serving): Promise<string[]> {
   return [rate.toFixed(0), ((processorSeconds(pid) - before) / JOBS * 1e6).toFixed(1)];
 }
 
-type Serve = (workers: number, isConsumed: boolean) => Promise<Serving | string>;
+type Serve = (crew: Crew, isConsumed: boolean) => Promise<Serving | string>;
 
 async function rowOf(name: string, serve: Serve): Promise<string[] | string> {
   const row = [name];
-  for (const workers of [0, ...WORKERS]) {
-    const server = await serve(Math.max(1, workers), workers > 0);
+  for (const crew of [IDLE, ...CREWS]) {
+    const server = await serve(crew, crew !== IDLE);
     if (typeof server === "string") return server;
     try {
-      row.push(...(workers === 0 ? await pushes(server) : await cycles(server)));
+      row.push(...(crew === IDLE ? await pushes(server) : await cycles(server)));
     } finally {
       await server[Symbol.asyncDispose]();
     }
@@ -164,13 +178,13 @@ async function rowOf(name: string, serve: Serve): Promise<string[] | string> {
 
 async function throughput(print: Print): Promise<void> {
   const head = ["per second", "push", `push, ${BATCH} in a call`];
-  for (const workers of WORKERS) head.push(`cycle, ${workers} worker(s)`, "CPU µs");
+  for (const { name } of CREWS) head.push(`cycle, ${name}`, "CPU µs");
   const rows = [head];
   for (const driver of DRIVERS) {
-    const row = await rowOf(driver, async (workers, isConsumed) => {
+    const row = await rowOf(driver, async (crew, isConsumed) => {
       // A broker of its own for each, so that none finds what another has left.
       const place = await Place.open(driver);
-      const server = await serveOurs(place, workers, isConsumed).catch(async (error) => {
+      const server = await serveOurs(place, crew, isConsumed).catch(async (error) => {
         await place[Symbol.asyncDispose]();
         throw error;
       });
@@ -186,15 +200,15 @@ async function throughput(print: Print): Promise<void> {
   const theirs = await rowOf("RoadRunner, memory", serveRoadRunner);
   if (typeof theirs === "string") print(`skipped: RoadRunner: ${theirs}`);
   else rows.push(theirs);
-  print(`\n${JOBS} jobs of 100 bytes, ${CLIENTS} clients push, workers of the kit\n${table(rows)}`);
-  print("goals, 8 workers: memory 20000 cycles, sqlite 5000 with commit before the answer");
+  print(`\n${JOBS} jobs of 100 bytes, ${CLIENTS} clients push\n${table(rows)}`);
+  print("goals: memory 20000 cycles, sqlite 5000 with commit before the answer");
 }
 
 /** One file with few and with many jobs waiting. */
 async function backlog(print: Print): Promise<void> {
   const rows = [["sqlite, waiting", "push", "take and ack", "stat", "resident"]];
   await using place = await Place.open("sqlite");
-  await using ours = await serveOurs(place, 8, false);
+  await using ours = await serveOurs(place, { ...IDLE, workers: 8 }, false);
   const { address, daemon } = ours;
   using client = await Client.to(address);
   for (const waiting of BACKLOGS) {
@@ -226,7 +240,7 @@ async function memory(print: Print): Promise<void> {
   const rows = [["memory of a waiting job of 100 bytes", ""]];
   for (const driver of ["memory", "sqlite"]) {
     await using place = await Place.open(driver);
-    await using ours = await serveOurs(place, 1, false);
+    await using ours = await serveOurs(place, IDLE, false);
     await push(ours.address, { jobs: 1000, batch: BATCH, clients: 2 });
     const before = residentBytes(ours.pid);
     await push(ours.address, { jobs: HEAP, batch: BATCH, clients: 2 });

@@ -85,7 +85,9 @@ export async function until(address: string, jobs = 0): Promise<void> {
   let least = Infinity;
   let end = Infinity;
   for (;;) {
-    const { active, delayed, reserved } = await stat(client);
+    const { active, delayed, reserved, error_message } = await stat(client);
+    // Its numbers are 0 then.
+    if (error_message) throw new Error(error_message);
     const left = Number(active ?? 0) + Number(delayed ?? 0) + Number(reserved ?? 0);
     if (left <= jobs) return;
     if (left < least) [least, end] = [left, performance.now() + STUCK];
