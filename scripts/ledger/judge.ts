@@ -31,6 +31,8 @@ export interface Ledger {
   attempts: number;
   /** How long before a disturbance an acknowledgement may still be under way, milliseconds. */
   underway: number;
+  /** How long before a disturbance a delivery that failed may have begun, milliseconds. */
+  failing: number;
 }
 
 /** How many of the jobs that stand against a promise are named. */
@@ -77,8 +79,11 @@ function acknowledged({ seed, confirmed, works }: Ledger): Verdict {
   };
 }
 
-/** Each job that came again is laid to the disturbance that explains it, if there is one. */
-function repeated({ works, disturbances, underway }: Ledger): Verdict {
+/**
+ * Each job that came again is laid to the disturbance that explains it, if there is one: its
+ * acknowledgement was under way then, or it failed and was stored anew, and the old one stayed.
+ */
+function repeated({ works, disturbances, underway, failing }: Ledger): Verdict {
   const laid = new Map<Disturbance, string[]>();
   const against: string[] = [];
   let lead = 0;
@@ -87,13 +92,16 @@ function repeated({ works, disturbances, underway }: Ledger): Verdict {
     if (again(work) === 0) continue;
     count++;
     const done = Math.min(...work.done);
-    const cause = disturbances.find(({ from, to }) => done >= from - underway && done <= to);
-    if (cause === undefined) {
-      against.push(`${id}: done at ${done}, begun at ${work.begun}`);
-      continue;
-    }
-    lead = Math.max(lead, cause.from - done);
-    laid.set(cause, [...laid.get(cause) ?? [], id]);
+    const during = ({ from, to }: Disturbance, time: number, before: number) =>
+      time >= from - before && time <= to;
+    const acked = disturbances.find((one) => during(one, done, underway));
+    const cause = acked ??
+      disturbances.find((one) =>
+        work.begun.some((begun) => begun < done && during(one, begun, failing))
+      );
+    if (acked !== undefined) lead = Math.max(lead, acked.from - done);
+    if (cause === undefined) against.push(`${id}: done at ${done}, begun at ${work.begun}`);
+    else laid.set(cause, [...laid.get(cause) ?? [], id]);
   }
   for (const [{ what, limit }, ids] of laid) {
     if (ids.length > limit) against.push(`${what}: ${ids.length} came again, at most ${limit} may`);

@@ -5,6 +5,7 @@
  */
 
 import { rabbitmq } from "../../tests/kit/brokers/amqp.ts";
+import { beanstalkd } from "../../tests/kit/brokers/beanstalk.ts";
 import { natsServer } from "../../tests/kit/brokers/nats.ts";
 import { redisServer } from "../../tests/kit/brokers/redis.ts";
 import { type BrokerRecipe, BrokerServer } from "../../tests/kit/brokers/server.ts";
@@ -53,6 +54,14 @@ const KINDS: Readonly<Record<string, Kind>> = {
     prefetch: 50,
     config: { exchange: "ledger", queue: "ledger", durable: true, exchange_durable: true },
     section: (address) => ({ amqp: { addr: `amqp://guest:guest@${address}/` } }),
+  },
+  beanstalk: {
+    durable: true,
+    broker: () => beanstalkd(),
+    killable: true,
+    prefetch: 50,
+    config: { tube: "ledger" },
+    section: (address) => ({ beanstalk: { addr: `tcp://${address}`, timeout: "3s" } }),
   },
 };
 

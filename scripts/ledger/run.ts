@@ -22,6 +22,9 @@ const WORKER = fromFileUrl(new URL("worker.ts", import.meta.url));
 /** Deliveries before a job is dead. Kills of workers cost attempts, too, and must not be the reason. */
 const ATTEMPTS = 8;
 
+/** How long a worker may be at a job, milliseconds. */
+const STALL = 2_000;
+
 /** How long before a disturbance an acknowledgement may still be under way, milliseconds. */
 const UNDERWAY = 1_000;
 
@@ -29,6 +32,9 @@ const WORKERS = 4;
 
 /** Share of the time in which they have something to do. */
 const BUSY = 0.8;
+
+/** How long before one a delivery that failed may have begun, milliseconds: it stalled first. */
+const FAILING = STALL + UNDERWAY;
 
 /** Dead letters in one answer. */
 const PAGE = 1000;
@@ -45,7 +51,7 @@ function configuration({ dir }: Home, place: Place, { ids, seconds, seed }: Run)
   const { section, pipeline } = place.sections({
     retry: { max_attempts: ATTEMPTS, backoff: "20ms", factor: 1, max_delay: "20ms" },
     dead_letter: "keep",
-    timeout: "2s",
+    timeout: `${STALL}ms`,
   });
   return {
     server: {
@@ -101,7 +107,7 @@ export async function keepLedger(run: Run): Promise<Verdict[]> {
   const works = readRecords(d.path("records"));
   const ledger = { seed, confirmed, unconfirmed, works, letters, disturbances };
   return [
-    ...judge({ ...ledger, attempts: ATTEMPTS, underway: UNDERWAY }),
+    ...judge({ ...ledger, attempts: ATTEMPTS, underway: UNDERWAY, failing: FAILING }),
     { promise: "the pipeline comes to rest", against: unrest },
     {
       promise: "every operation did what it was told",
