@@ -102,6 +102,7 @@ export const interrupted = new Error("interrupted");
 export const CLIENT_EXITS: Partial<Record<ExitCode, string>> = {
   [Exit.config]: "no configuration says where the daemon is",
   [Exit.noDaemon]: "no daemon reachable",
+  [Exit.running]: "the daemon there runs another application",
 };
 
 /** What is typed first: names of commands of one word, and of groups, each once. */

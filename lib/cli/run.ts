@@ -91,7 +91,9 @@ function newCall(
     place: placed,
     async client() {
       const { ControlClient } = await import("../control/client.ts");
-      return new ControlClient((await placed()).socket, realClock);
+      const { socket, home } = await placed();
+      const meant = home && { application: home.identity.application, config: home.request.file };
+      return new ControlClient(socket, realClock, meant);
     },
   };
 }

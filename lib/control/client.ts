@@ -5,7 +5,8 @@
  * | --------------------------------- | ---------------------------------------------------------- |
  * | nobody listens, no socket         | Failure, exit 4, how to start a daemon                     |
  * | no right to connect               | Failure, exit 4, whose socket it is                        |
- * | no answer to a look within 10 s   | Failure, exit 4, "does not answer"                         |
+ * | another application's daemon      | Failure, exit 5, which one                                 |
+ * | no answer to a look within 10 s   | Failure, exit 4, "does not answer"; nothing was asked      |
  * | connection ends before the answer | Failure, exit 1, "ended before it answered"                |
  * | the daemon says no                | the daemon's own Failure                                   |
  *
@@ -14,7 +15,7 @@
  */
 
 import { type Clock, within } from "../core/clock.ts";
-import { Exit, Failure, failureFromJson, type FailureJson } from "../core/failure.ts";
+import { Exit, Failure } from "../core/failure.ts";
 import { ProcessEnd } from "../os/process_end.ts";
 import type { EventRecord } from "../telemetry/events.ts";
 import { JobsClient } from "./jobs_client.ts";
@@ -43,6 +44,7 @@ import type {
   WorkersQuery,
 } from "./operations.ts";
 import { reach } from "./reach.ts";
+import { asAnswer, ended, nameOf, orFailure } from "./read_answer.ts";
 
 /** How long a look (status, health, the beginning of a stream) may take, milliseconds. */
 const LOOK_TIME = 10_000;
@@ -52,15 +54,26 @@ const GONE_TIME = 10_000;
 
 type Method = "GET" | "POST";
 
+/** Whose daemon is meant, by its configuration. */
+export interface Meant {
+  application: string;
+  /** The configuration file. */
+  config: string;
+}
+
 /** A daemon, seen through its control socket. */
 export class ControlClient {
   readonly #path: string;
   readonly #clock: Clock;
+  readonly #meant: Meant | undefined;
+  /** It has answered, and is the one that is meant. */
+  #met = false;
 
-  /** @param path the control socket */
-  constructor(path: string, clock: Clock) {
+  /** @param path the control socket @param meant undefined: whoever is there */
+  constructor(path: string, clock: Clock, meant?: Meant) {
     this.#path = path;
     this.#clock = clock;
+    this.#meant = meant;
   }
 
   /** The control socket. */
@@ -107,6 +120,7 @@ export class ControlClient {
 
   /** Ends the daemon; resolves when its process is gone (where this machine can see it). */
   async shutdown(): Promise<{ status: "success"; message: string }> {
+    await this.#meet("shutdown");
     // A daemon that cannot tell its status can be ended all the same; its end is then not awaited.
     const pid = await this.status().then((status) => status.pid, () => undefined);
     using end = pid === undefined ? undefined : new ProcessEnd(pid);
@@ -207,13 +221,58 @@ export class ControlClient {
     }
   }
 
-  /** Sends a request and waits for the head of its answer. */
+  /** Sends a request, to a daemon that answers, and waits for the head of its answer. */
   async #send(
     method: Method,
     route: string,
     body: unknown,
     limit?: number,
     signal?: AbortSignal,
+  ): Promise<Call> {
+    await this.#meet(route, signal);
+    return await this.#open(method, route, body, limit, signal);
+  }
+
+  /**
+   * Before the first request: what may take as long as it likes is not asked of somebody who does not
+   * answer at all, and nothing of the daemon of another application.
+   *
+   * @param route what is to be asked
+   */
+  async #meet(route: string, signal?: AbortSignal): Promise<void> {
+    if (this.#met) return;
+    const call = await this.#open("GET", "health", undefined, LOOK_TIME, signal, route);
+    try {
+      const text = await this.#bounded(route, LOOK_TIME, call.during(call.response.text()));
+      // Why it is not well is in its answer to the request itself.
+      if (call.response.ok) this.#check(asAnswer(text, true) as Health);
+    } finally {
+      call.end();
+    }
+    this.#met = true;
+  }
+
+  /** A daemon whose own file says another application now is the one that is meant. */
+  #check({ application, config }: Health): void {
+    const meant = this.#meant;
+    if (meant === undefined || meant.config === config || meant.application === application) return;
+    throw new Failure(
+      `the daemon at "${this.#path}" runs the application "${application}", not "${meant.application}"`,
+      {
+        exit: Exit.running,
+        fix: "give each application its own control.socket, or name this one with --socket",
+      },
+    );
+  }
+
+  /** @param about what the call is for, in what is told */
+  async #open(
+    method: Method,
+    route: string,
+    body: unknown,
+    limit?: number,
+    signal?: AbortSignal,
+    about = route,
   ): Promise<Call> {
     // Tells precisely why there is no connection, which fetch does not.
     (await reach(this.#path, this.#clock)).close();
@@ -236,7 +295,7 @@ export class ControlClient {
           ? signal.reason
           : error instanceof Failure
           ? error
-          : ended(route, error);
+          : ended(about, error);
       });
     try {
       const sent = fetch(`http://localhost/v1/${route}`, {
@@ -246,7 +305,7 @@ export class ControlClient {
         headers: { "content-type": "application/json", "accept-encoding": "identity" },
         body: body === undefined ? undefined : JSON.stringify(body),
       });
-      return { response: await this.#bounded(route, limit, during(sent)), during, end };
+      return { response: await this.#bounded(about, limit, during(sent)), during, end };
     } catch (error) {
       end();
       throw error;
@@ -272,44 +331,4 @@ interface Call {
   during<T>(work: Promise<T>): Promise<T>;
   /** Gives the connection up. */
   end(): void;
-}
-
-function asAnswer(text: string, ok: boolean): unknown {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (error) {
-    throw notOurs(error);
-  }
-  if (!ok && !isFailure(value)) throw notOurs();
-  return orFailure(value);
-}
-
-function orFailure(value: unknown): unknown {
-  if (isFailure(value)) throw failureFromJson(value);
-  return value;
-}
-
-function isFailure(value: unknown): value is FailureJson {
-  const { status, error } = (value ?? {}) as Record<string, unknown>;
-  return status === "error" && typeof error === "string";
-}
-
-function ended(route: string, cause?: unknown): Failure {
-  return new Failure(`the daemon ended before it answered "${nameOf(route)}"`, {
-    fix: "look at its log for the reason, and at `supervisor status` for what is so now",
-    cause,
-  });
-}
-
-function notOurs(cause?: unknown): Failure {
-  return new Failure("what answers at the control socket is no supervisor", {
-    exit: Exit.noDaemon,
-    fix: "look at what listens there, and at control.socket",
-    cause,
-  });
-}
-
-function nameOf(route: string): string {
-  return route.split("?")[0];
 }

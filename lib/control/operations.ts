@@ -147,6 +147,9 @@ export interface Health {
   status: "ok" | "starting" | "stopping";
   live: boolean;
   active_release_id: string | null;
+  application: string;
+  /** The configuration file. */
+  config: string;
 }
 
 /** `GET /v1/events?follow=1&limit=N&since=T` */

@@ -38,6 +38,12 @@ function unreachable(path: string, error: unknown): Failure {
     );
   }
   if (code === "ENOENT" || code === "ECONNREFUSED" || code === "ENOTDIR") {
+    if (isOther(path)) {
+      return noDaemon(
+        `no daemon reachable at "${path}": what lies there is not a socket`,
+        "move it away, or set control.socket to another place",
+      );
+    }
     return noDaemon(
       `no daemon reachable at "${path}": ${explain(code)}`,
       "start one with `supervisor serve --detach`, or name its socket with --socket",
@@ -50,6 +56,15 @@ function explain(code: string): string {
   if (code === "ECONNREFUSED") return "nobody listens there any more";
   if (code === "ENOTDIR") return "a part of the path is not a directory";
   return "there is no such socket";
+}
+
+/** Whether something lies there that is no socket. */
+function isOther(path: string): boolean {
+  try {
+    return !Deno.statSync(path).isSocket;
+  } catch {
+    return false; // nothing to be seen: what connecting said is all that is known
+  }
 }
 
 /** Whose the socket is, or the nearest directory that may be looked at. */

@@ -12,11 +12,13 @@ import type { Context } from "./context.ts";
 import { VERSION } from "../core/version.ts";
 
 /** `GET /v1/health` */
-export function health({ state, fleet }: Context): Health {
+export function health({ state, fleet, config }: Context): Health {
   return {
     status: state === "running" ? "ok" : state,
     live: fleet.active !== undefined,
     active_release_id: fleet.active?.release_id ?? null,
+    application: config.application,
+    config: config.file,
   };
 }
 

@@ -27,6 +27,9 @@ async function all<T>(source: AsyncIterable<T>): Promise<T[]> {
   return found;
 }
 
+/** What somebody does with a connection and the request on it. */
+type Answer = (connection: Deno.UnixConn, asked: string) => Promise<void>;
+
 /** Something at a socket that is not our server: answers each connection as told. */
 class Stranger implements AsyncDisposable {
   readonly scratch = new Scratch();
@@ -35,16 +38,17 @@ class Stranger implements AsyncDisposable {
   readonly #held: Deno.UnixConn[] = [];
   readonly #serving: Promise<void>;
 
-  constructor(answer: (connection: Deno.UnixConn) => Promise<void>) {
+  constructor(answer: Answer) {
     this.#serving = this.#serve(answer);
   }
 
-  async #serve(answer: (connection: Deno.UnixConn) => Promise<void>): Promise<void> {
+  async #serve(answer: Answer): Promise<void> {
     for await (const connection of this.#listener) {
       this.#held.push(connection);
-      const size = await connection.read(new Uint8Array(4096));
+      const asked = new Uint8Array(4096);
+      const size = await connection.read(asked);
       // A connection without a request is the client's look whether somebody is there.
-      if (size !== null) await answer(connection);
+      if (size !== null) await answer(connection, new TextDecoder().decode(asked));
     }
   }
 
@@ -56,12 +60,25 @@ class Stranger implements AsyncDisposable {
   }
 }
 
-function saying(text: string) {
-  return async (connection: Deno.UnixConn) => {
+/** A daemon that is well when it is met, and then answers so. */
+function saying(text: string): Answer {
+  return (connection, asked) =>
+    strange(asked.startsWith("GET http://localhost/v1/health ") ? HEALTHY : text)(
+      connection,
+      asked,
+    );
+}
+
+/** Somebody who says this, whatever is asked. */
+function strange(text: string): Answer {
+  return async (connection) => {
     await connection.write(new TextEncoder().encode(text));
     connection.close();
   };
 }
+
+const HEALTH = JSON.stringify({ status: "ok", application: "app", config: "/srv/supervisor.yaml" });
+const HEALTHY = `HTTP/1.1 200 OK\r\ncontent-length: ${HEALTH.length}\r\n\r\n${HEALTH}`;
 
 const NDJSON = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
 
@@ -112,7 +129,7 @@ Deno.test("nobody there: exit 4 and how to start", async () => {
   assertEquals(missing.exit, 4);
   scratch.write("c.sock", "");
   const stale = await failureOf(client.deploy({ release_path: "/a" }, () => {}));
-  assertEquals(stale.message, `no daemon reachable at "${path}": nobody listens there any more`);
+  assertEquals(stale.message, `no daemon reachable at "${path}": what lies there is not a socket`);
   assertEquals(stale.exit, 4);
   const long = await failureOf(new ControlClient(`/${"x".repeat(200)}`, realClock).health());
   assertEquals(long.exit, 4);
@@ -162,7 +179,7 @@ Deno.test("a follower of a daemon that dies is told", async () => {
 
 Deno.test("something else at the socket is called what it is", async () => {
   const said = "HTTP/1.1 404 Not Found\r\ncontent-length: 7\r\n\r\n<html/>";
-  await using stranger = new Stranger(saying(said));
+  await using stranger = new Stranger(strange(said));
   const failure = await failureOf(new ControlClient(stranger.path, realClock).status());
   assertEquals(failure.message, "what answers at the control socket is no supervisor");
   assertEquals(failure.exit, 4);
@@ -183,6 +200,38 @@ Deno.test("a daemon that does not answer a look is called so after 10 s", async 
   release.resolve();
   assertMatch(failure.message, /^the daemon at ".*" does not answer: no status after 10000 ms$/);
   assertEquals(failure.exit, 4);
+});
+
+Deno.test("somebody who does not answer at all is asked for nothing that may take long", async () => {
+  const asked: string[] = [];
+  const met = Promise.withResolvers<void>();
+  const release = Promise.withResolvers<void>();
+  await using stranger = new Stranger((_, request) => {
+    asked.push(request.split(" HTTP")[0]);
+    met.resolve();
+    return release.promise;
+  });
+  const clock = new ManualClock();
+  const failing = failureOf(new ControlClient(stranger.path, clock).shutdown());
+  await met.promise;
+  await clock.advance(10_000);
+  const failure = await failing;
+  release.resolve();
+  assertMatch(failure.message, /does not answer: no shutdown after 10000 ms$/);
+  assertEquals(new Set(asked), new Set(["GET http://localhost/v1/health"]));
+});
+
+Deno.test("the daemon of another application is asked for nothing", async () => {
+  await using server = await Server.open();
+  const { path } = server.client;
+  const other = { application: "other", config: "/srv/other.yaml" };
+  const failure = await failureOf(new ControlClient(path, realClock, other).restart({}));
+  assertEquals(failure.message, `the daemon at "${path}" runs the application "app", not "other"`);
+  assertEquals([failure.exit, server.operations.asked], [5, []]);
+  // Its own file has another name in it now: that is for the daemon to refuse.
+  const renamed = { application: "other", config: "/srv/supervisor.yaml" };
+  await new ControlClient(path, realClock, renamed).restart({});
+  assertEquals(server.operations.asked.length, 1);
 });
 
 Deno.test("a follow ends quietly by its signal, and at the server too", async () => {

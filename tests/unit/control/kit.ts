@@ -159,7 +159,13 @@ export class FakeOperations implements Operations {
     this.asked.push([name, request]);
   }
 
-  health: Operations["health"] = () => ({ status: "ok", live: false, active_release_id: null });
+  health: Operations["health"] = () => ({
+    status: "ok",
+    live: false,
+    active_release_id: null,
+    application: "app",
+    config: "/srv/supervisor.yaml",
+  });
   status: Operations["status"] = () => STATUS;
   deploy: Operations["deploy"] = (request, tell) => {
     this.#note("deploy", request);

@@ -18,7 +18,13 @@ Deno.test("GET routes answer one JSON document on one line", async () => {
   const status = await server.fetch("/v1/status");
   assertEquals(status, { status: 200, text: `${JSON.stringify(STATUS)}\n` });
   const health = await server.fetch("/v1/health");
-  assertEquals(JSON.parse(health.text), { status: "ok", live: false, active_release_id: null });
+  assertEquals(JSON.parse(health.text), {
+    status: "ok",
+    live: false,
+    active_release_id: null,
+    application: "app",
+    config: "/srv/supervisor.yaml",
+  });
 });
 
 Deno.test("a deploy streams its progress and exactly one result", async () => {
