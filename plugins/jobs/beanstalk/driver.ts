@@ -204,11 +204,22 @@ export class BeanstalkDriver implements Driver {
   async #fetch(most: number, signal: AbortSignal): Promise<Held[]> {
     for (;;) {
       const session = await this.#link.ready(signal);
+      this.#ahead = this.#ahead.filter(({ at }) => !at.gone);
       if (this.#ahead.length > 0) return this.#ahead.splice(0, most);
-      const some = await session.reserve(most);
+      const some = await this.#reserve(session, most);
       const jobs = await this.#add(session, some);
       // Behind garbage there may be jobs.
       if (jobs.length > 0 || some.length === 0) return jobs;
+    }
+  }
+
+  async #reserve(session: Session, most: number): Promise<Reserved[]> {
+    try {
+      return await session.reserve(most);
+    } catch (error) {
+      // Some may be reserved, and nobody has them: the end of the connection gives them back.
+      session.lose(error);
+      throw error;
     }
   }
 
@@ -352,7 +363,9 @@ export class BeanstalkDriver implements Driver {
     if (this.#closing.signal.aborted) return this.#closedFailure();
     if (error instanceof Failure && !(error instanceof Lost)) return error;
     const sure = error instanceof Lost ? `it is not known whether ${what}` : what;
-    const fix = error instanceof Lost ? "try again" : "see whether beanstalkd has memory and disk to work with";
+    const fix = error instanceof Lost
+      ? "try again"
+      : "see whether beanstalkd has memory and disk to work with";
     const whom = whomOf(this.#broker);
     const why = error instanceof Refused ? `${whom}: ${error.message}` : messageOf(error);
     return new Failure(`pipeline "${this.#pipeline}": ${sure}: ${why}`, { fix, cause: error });

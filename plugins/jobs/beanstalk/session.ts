@@ -175,7 +175,9 @@ export class Session implements Connection {
     if (one === undefined) return undefined;
     const { number } = one;
     const urgency = urgencyOf(one) ?? (await factsOf(waiter, `stats-job ${number}`)).get("pri");
-    await waiter.one(`release ${number} ${urgency} 1`);
+    const { word } = await waiter.one(`release ${number} ${urgency} 1`);
+    // It is still reserved there; the end of that connection gives it back.
+    if (word !== "RELEASED") this.stopWaiting();
     return (await this.reserveJobs([number]))[0];
   }
 
