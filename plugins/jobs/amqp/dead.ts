@@ -13,6 +13,7 @@
 // @ts-types="@types/amqplib"
 import type { Channel, GetMessage } from "amqplib";
 import type { DeadJob } from "../driver.ts";
+import { InTurn } from "../in_turn.ts";
 import { deadOf, decode, type Decoded } from "./codec.ts";
 import type { Session } from "./session.ts";
 
@@ -22,8 +23,7 @@ export const MAX_SCAN = 10_000;
 /** See the file's comment. */
 export class DeadLetters {
   readonly #queue: string;
-  /** The question of now. */
-  #asked: Promise<unknown> = Promise.resolve();
+  readonly #questions = new InTurn();
 
   constructor(queue: string) {
     this.#queue = queue;
@@ -31,7 +31,9 @@ export class DeadLetters {
 
   /** How many there are. */
   count(session: Session): Promise<number> {
-    return this.#alone(async () => session.keepsDead ? await session.waiting(this.#queue) : 0);
+    return this.#questions.run(async () =>
+      session.keepsDead ? await session.waiting(this.#queue) : 0
+    );
   }
 
   /** Up to `most`, oldest first, after the one with id `after`. */
@@ -71,7 +73,7 @@ export class DeadLetters {
     ) => boolean | Promise<boolean>,
   ): Promise<void> {
     if (!session.keepsDead) return Promise.resolve();
-    return this.#alone(() =>
+    return this.#questions.run(() =>
       session.aside(async (channel) => {
         for (let seen = 0; seen < MAX_SCAN; seen++) {
           const letter = await session.command(channel.get(this.#queue));
@@ -80,12 +82,5 @@ export class DeadLetters {
         }
       })
     );
-  }
-
-  /** After the questions before. */
-  #alone<T>(work: () => Promise<T>): Promise<T> {
-    const answer = this.#asked.then(work);
-    this.#asked = answer.catch(() => {}); // whoever asked hears of it
-    return answer;
   }
 }

@@ -25,6 +25,7 @@ import type { AmqpBroker, AmqpConfig } from "../../../lib/config/roadrunner/driv
 import type { PipelineConfig } from "../../../lib/config/roadrunner/jobs.ts";
 import { abortable, type Timer, within } from "../../../lib/core/clock.ts";
 import { Failure } from "../../../lib/core/failure.ts";
+import { Closing } from "../closing.ts";
 import type {
   Abilities,
   DeadJob,
@@ -36,15 +37,15 @@ import type {
   Job,
   Settlement,
 } from "../driver.ts";
-import { Link } from "../link.ts";
-import { decode, isOurs } from "./codec.ts";
+import { CLOSE_LIMIT, Link } from "../link.ts";
+import { Waiters } from "../waiters.ts";
+import { decode, type Decoded, isOurs } from "./codec.ts";
 import { type Connections, whomOf } from "./connection.ts";
 import { DeadLetters } from "./dead.ts";
 import { Delayed } from "./delays.ts";
 import { type Reservation, Settling } from "./settling.ts";
 import { Parcels } from "./parcels.ts";
 import { deadQueueOf, Session } from "./session.ts";
-import { Takers } from "./takers.ts";
 
 /** What it can. */
 export const CAN: Abilities = {
@@ -55,8 +56,6 @@ export const CAN: Abilities = {
   durable: true,
 };
 
-/** How long what is being settled is waited for at the end, ms. */
-const CLOSE_LIMIT = 2000;
 /** Without anybody who takes, what comes is for others, ms. */
 const IDLE = 1000;
 /** Looks at a queue whose jobs are just coming, for numbers of one moment. */
@@ -74,6 +73,7 @@ export class AmqpDriver implements Driver {
   readonly can = CAN;
   onState: (() => void) | undefined;
   readonly #pipeline: string;
+  readonly #closing: Closing;
   readonly #place: AmqpPlace;
   readonly #config: AmqpConfig;
   readonly #link: Link<Session>;
@@ -81,7 +81,7 @@ export class AmqpDriver implements Driver {
   readonly #delayed = new Delayed();
   readonly #letters: DeadLetters;
   readonly #settling: Settling;
-  readonly #takers = new Takers();
+  readonly #takers = new Waiters<Delivery[], number>();
   readonly #held = new Map<Delivery, Reservation>();
   #settings: PipelineConfig;
   #ahead: [Delivery, Reservation][] = [];
@@ -96,12 +96,12 @@ export class AmqpDriver implements Driver {
   /** Clock milliseconds; the last call of take(). */
   #tookAt = 0;
   #idle: Timer | undefined;
-  #closed = false;
 
   constructor(pipeline: string, settings: PipelineConfig, place: AmqpPlace) {
     const { broker, connections, host } = place;
-    const { clock } = host;
+    const { clock, emit } = host;
     this.#pipeline = pipeline;
+    this.#closing = new Closing(pipeline);
     this.#settings = settings;
     this.#place = place;
     const config = settings.config as AmqpConfig;
@@ -120,8 +120,12 @@ export class AmqpDriver implements Driver {
     this.#parcels = new Parcels(pipeline, config);
     this.#letters = new DeadLetters(deadQueueOf(config));
     this.#settling = new Settling({
-      config,
+      pipeline,
+      driver: "amqp",
       clock,
+      emit,
+      over: this.#closing.over,
+      config,
       parcels: this.#parcels,
       delayed: this.#delayed,
     });
@@ -142,10 +146,10 @@ export class AmqpDriver implements Driver {
   }
 
   async push(jobs: readonly Job[], signal?: AbortSignal): Promise<void> {
-    if (this.#closed) throw this.#closedFailure();
+    this.#closing.check();
     const parcels = jobs.map((job) => this.#parcels.pushed(job));
     const delays = this.#parcels.delays(jobs.map(({ delay }) => delay));
-    const session = await this.#session(signal);
+    const session = await this.#link.reach(signal);
     try {
       await abortable(this.#publish(session, parcels, delays), signal);
     } catch (error) {
@@ -172,7 +176,7 @@ export class AmqpDriver implements Driver {
 
   take(most: number, signal: AbortSignal): Promise<Delivery[]> {
     if (signal.aborted) return Promise.reject(signal.reason);
-    if (this.#closed) return Promise.reject(this.#closedFailure());
+    if (this.#closing.hasBegun) return Promise.reject(this.#closing.failure());
     this.#tookAt = this.#place.host.clock.now();
     this.#want(true);
     if (this.#takers.size === 0 && this.#ahead.length > 0) {
@@ -184,18 +188,15 @@ export class AmqpDriver implements Driver {
   }
 
   settle(delivery: Delivery, settlement: Settlement): Promise<void> {
-    if (this.#closed) return Promise.reject(this.#closedFailure());
+    if (this.#closing.hasBegun) return Promise.reject(this.#closing.failure());
     const reservation = this.#held.get(delivery);
-    if (reservation === undefined) {
-      const text = `job "${delivery.id}" of pipeline "${this.#pipeline}" was settled twice`;
-      return Promise.reject(new Failure(text));
-    }
+    if (reservation === undefined) return Promise.reject(this.#closing.settledTwice(delivery));
     this.#held.delete(delivery);
     return this.#settling.settle(delivery, reservation, settlement);
   }
 
   async stat(): Promise<DriverStat> {
-    const session = this.#now();
+    const session = await this.#asked();
     const { name } = this.#config.queue;
     const reserved = this.#held.size + this.#settling.size;
     if (name === "") return { waiting: 0, delayed: 0, reserved, dead: 0 };
@@ -221,31 +222,30 @@ export class AmqpDriver implements Driver {
     };
   }
 
-  dead(most: number, after?: string): Promise<DeadJob[]> {
-    if (this.#config.queue.name === "") return Promise.resolve([]);
-    return this.#asked((session) => this.#letters.list(session, most, after));
+  async dead(most: number, after?: string): Promise<DeadJob[]> {
+    if (this.#config.queue.name === "") return [];
+    return await this.#letters.list(await this.#asked(), most, after);
   }
 
-  retry(id: string): Promise<boolean> {
-    return this.#asked((session) =>
-      this.#letters.take(session, id, (job) => session.publish([this.#parcels.again(job)]))
-    );
+  async retry(id: string): Promise<boolean> {
+    const session = await this.#asked();
+    const again = (job: Decoded) => session.publish([this.#parcels.again(job)]);
+    return await this.#letters.take(session, id, again);
   }
 
-  drop(id: string): Promise<boolean> {
-    return this.#asked((session) => this.#letters.take(session, id));
+  async drop(id: string): Promise<boolean> {
+    return await this.#letters.take(await this.#asked(), id);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#closed) return;
-    this.#closed = true;
+    if (!this.#closing.begin()) return;
     this.#idle?.cancel();
-    this.#takers.refuse(this.#closedFailure());
+    this.#takers.refuse(this.#closing.failure());
     const session = this.#link.connection;
     if (session !== undefined) {
       await within(this.#place.host.clock, CLOSE_LIMIT, this.#goodbye(session));
     }
-    this.#settling.close();
+    this.#closing.end();
     await this.#link.close();
   }
 
@@ -273,7 +273,7 @@ export class AmqpDriver implements Driver {
     const { clock } = this.#place.host;
     this.#idle ??= clock.timer(IDLE, () => {
       this.#idle = undefined;
-      if (this.#takers.size > 0 || this.#closed) return;
+      if (this.#takers.size > 0 || this.#closing.hasBegun) return;
       if (clock.now() - this.#tookAt < IDLE) this.#watchIdle();
       else this.#want(false);
     });
@@ -287,7 +287,7 @@ export class AmqpDriver implements Driver {
     try {
       for (;;) {
         session = this.#link.connection;
-        if (session === undefined || !session.alive || this.#closed) return;
+        if (session === undefined || !session.alive || this.#closing.hasBegun) return;
         const isOn = session.consuming !== undefined;
         const { prefetch } = this.#settings;
         if (isOn && (!this.#wanted || prefetch !== this.#prefetch)) {
@@ -317,7 +317,7 @@ export class AmqpDriver implements Driver {
   }
 
   #come(session: Session, message: ConsumeMessage): void {
-    if (this.#closed || !session.alive) return;
+    if (this.#closing.hasBegun || !session.alive) return;
     this.#came++;
     const { garbage, died_at: _, ...delivery } = decode(message, this.#settings.priority);
     const key = isOurs(message) ? String(message.properties.messageId) : undefined;
@@ -335,7 +335,7 @@ export class AmqpDriver implements Driver {
     this.#isHanding = true;
     queueMicrotask(() => {
       this.#isHanding = false;
-      this.#takers.serve((most) => this.#reserve(most));
+      this.#takers.serve((most) => this.#ahead.length > 0 ? this.#reserve(most) : undefined);
     });
   }
 
@@ -348,29 +348,9 @@ export class AmqpDriver implements Driver {
 
   // The link.
 
-  /** @throws Failure when there is none before the signal's end */
-  async #session(signal?: AbortSignal): Promise<Session> {
-    try {
-      return await this.#link.ready(signal);
-    } catch (error) {
-      if (this.#closed) throw this.#closedFailure();
-      throw signal?.aborted ? this.#link.failure() : error;
-    }
-  }
-
-  /** @throws Failure when there is none now */
-  #now(): Session {
-    if (this.#closed) throw this.#closedFailure();
-    const session = this.#link.connection;
-    if (session === undefined) throw this.#link.failure();
-    return session;
-  }
-
-  async #asked<T>(question: (session: Session) => Promise<T>): Promise<T> {
-    return await question(this.#now());
-  }
-
-  #closedFailure(): Failure {
-    return new Failure(`pipeline "${this.#pipeline}" is closed`);
+  /** For questions. @throws Failure */
+  async #asked(): Promise<Session> {
+    this.#closing.check();
+    return await this.#link.soon();
   }
 }

@@ -16,16 +16,15 @@
 
 import type { ConsumeMessage } from "amqplib";
 import type { AmqpConfig } from "../../../lib/config/roadrunner/drivers/amqp.ts";
-import { freshHistory, nextTry, type RetryPolicy } from "../../../lib/core/backoff.ts";
-import { type Clock, sleep } from "../../../lib/core/clock.ts";
 import { Failure } from "../../../lib/core/failure.ts";
 import type { Delivery, Settlement } from "../driver.ts";
+import { type Settler, SettleTries } from "../settle_tries.ts";
+import { Underway } from "../underway.ts";
 import type { Delayed } from "./delays.ts";
 import { Ended } from "./ended.ts";
 import type { Parcels } from "./parcels.ts";
 import { deadQueueOf, type Session } from "./session.ts";
 
-const AGAIN: RetryPolicy = { delay: 1000, backoff_factor: 2, max_delay: 30_000, window: 0 };
 /** Deliveries whose end RabbitMQ may not have heard of: more than are ever on their way. */
 const MAX_ENDED = 20_000;
 
@@ -38,9 +37,8 @@ export interface Reservation {
 }
 
 /** What it needs. */
-export interface SettlingHost {
+export interface SettlingHost extends Settler {
   readonly config: AmqpConfig;
-  readonly clock: Clock;
   readonly parcels: Parcels;
   readonly delayed: Delayed;
 }
@@ -49,10 +47,8 @@ export interface SettlingHost {
 export class Settling {
   readonly #host: SettlingHost;
   readonly #ended = new Ended(MAX_ENDED);
-  readonly #end = new AbortController();
+  readonly #underway = new Underway();
   readonly #dead: string;
-  #size = 0;
-  #idle: PromiseWithResolvers<void> | undefined;
 
   constructor(host: SettlingHost) {
     this.#host = host;
@@ -61,36 +57,17 @@ export class Settling {
 
   /** Deliveries that are being settled. */
   get size(): number {
-    return this.#size;
+    return this.#underway.size;
   }
 
   /** Resolves when none is. */
   idle(): Promise<void> {
-    if (this.#size === 0) return Promise.resolve();
-    this.#idle ??= Promise.withResolvers();
-    return this.#idle.promise;
-  }
-
-  /** Nothing is tried again any more. */
-  close(): void {
-    this.#end.abort(new Failure("the pipeline is closed"));
+    return this.#underway.idle();
   }
 
   /** @throws Failure when that is left to another delivery, or after close() */
-  async settle(
-    delivery: Delivery,
-    reservation: Reservation,
-    settlement: Settlement,
-  ): Promise<void> {
-    this.#size++;
-    try {
-      await this.#settle(delivery, reservation, settlement);
-    } finally {
-      if (--this.#size === 0) {
-        this.#idle?.resolve();
-        this.#idle = undefined;
-      }
-    }
+  settle(delivery: Delivery, reservation: Reservation, settlement: Settlement): Promise<void> {
+    return this.#underway.run(() => this.#settle(delivery, reservation, settlement));
   }
 
   /** Nobody waits for it. */
@@ -114,8 +91,7 @@ export class Settling {
     settlement: Settlement,
   ): Promise<void> {
     const { session } = reservation;
-    const { clock } = this.#host;
-    const tries = freshHistory();
+    const tries = new SettleTries(this.#host);
     let todo = settlement;
     while (session.alive) {
       try {
@@ -124,10 +100,9 @@ export class Settling {
           todo = { kind: "ack" };
         }
         return this.#finish(reservation, todo);
-      } catch {
+      } catch (error) {
         if (!session.alive) break;
-        const retry = nextTry(AGAIN, tries, clock.now());
-        await sleep(clock, "delay" in retry ? retry.delay : AGAIN.max_delay, this.#end.signal);
+        await tries.again(error);
       }
     }
     this.#leave(delivery, reservation, todo);

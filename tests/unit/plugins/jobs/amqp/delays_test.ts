@@ -1,6 +1,6 @@
 /** Queues for delays, and what is remembered of deliveries that ended. */
 
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { amqp, type AmqpConfig } from "../../../../../lib/config/roadrunner/drivers/amqp.ts";
 import {
   Delayed,
@@ -10,8 +10,6 @@ import {
   rounded,
 } from "../../../../../plugins/jobs/amqp/delays.ts";
 import { Ended } from "../../../../../plugins/jobs/amqp/ended.ts";
-import { Takers } from "../../../../../plugins/jobs/amqp/takers.ts";
-import { Failure } from "../../../../../lib/core/failure.ts";
 
 const DAY = 24 * 3_600_000;
 
@@ -83,21 +81,6 @@ Deno.test("amqp: the latest ends are remembered, each is recalled once", () => {
   for (const id of ["a", "b", "c"]) ended.remember(id, { kind: "ack" });
   assertEquals(ended.recall("a"), undefined);
   assertEquals([ended.recall("b"), ended.recall("b")], [{ kind: "ack" }, undefined]);
-});
-
-Deno.test("amqp: who waits for jobs hears one thing", async () => {
-  const takers = new Takers();
-  const end = new AbortController();
-  let gone = 0;
-  const one = takers.wait(1, end.signal, () => gone++);
-  const reason = new Error("enough");
-  end.abort(reason);
-  assertEquals(await one.catch((error) => error), reason);
-  const other = takers.wait(1, new AbortController().signal, () => gone++);
-  const refused = assertRejects(() => other, Failure, "closed");
-  takers.refuse(new Failure("closed"));
-  await refused;
-  assertEquals([takers.size, gone], [0, 1]);
 });
 
 const queueOf = (written: Record<string, unknown>, pipeline = "mail"): AmqpConfig["queue"] =>
