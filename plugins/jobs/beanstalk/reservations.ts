@@ -10,8 +10,8 @@
  *
  * A connection that ends gives its jobs back, so a loose one is reserved again by its number, before
  * anything else is taken, and after that with every beat: nobody notices. While it is at the old
- * connection, of whose end beanstalkd knows nothing, it cannot be had; that takes as long as its
- * time-to-run. After that it is another's.
+ * connection, of whose end beanstalkd knows nothing, it cannot be had; that may take longer than its
+ * time-to-run, at which beanstalkd 1.12 does not always look. After that it is nobody's of ours.
  *
  * Invariants: numbers begin anew at a beanstalkd that forgot everything, so what is got again is
  * compared with what it was; what is ours is touched three times in its time-to-run.
