@@ -15,9 +15,10 @@
 import type { Daemon } from "./daemon.ts";
 import type { Place } from "./daemon_options.ts";
 import { Fifo } from "./gate.ts";
-import { callFromPhp, type PhpCall } from "./php_rpc.ts";
+import { callFromPhp, type PhpCall, type PhpReply } from "./php_rpc.ts";
 import { fixture, type Yaml } from "./programs.ts";
 import { until } from "./wait.ts";
+import type { Pipelines, PipelineStatus } from "../../lib/control/jobs.ts";
 import type { PipelineState } from "../../plugins/jobs/states.ts";
 
 /** The worker of a release, `worker.php`. */
@@ -84,9 +85,21 @@ export function deliveries(d: Daemon): string[] {
   return (d.read("deliveries") ?? "").split("\n").filter((line) => line !== "");
 }
 
-async function called(d: Daemon, method: string, argument: unknown): Promise<unknown> {
+/** A pipeline, as operators see it. */
+export async function pipelineOf(d: Daemon, name = "mail"): Promise<PipelineStatus> {
+  const { pipelines } = await (await d.api("/v1/jobs")).json() as Pipelines;
+  return pipelines.find(({ pipeline }) => pipeline === name)!;
+}
+
+/** A call over RPC, from PHP. */
+export async function rpc(d: Daemon, method: string, argument: unknown): Promise<PhpReply> {
   const call: PhpCall = [method, { json: argument }];
-  const [{ json, error }] = await callFromPhp(`unix://${d.path("rpc.sock")}`, [call]);
+  const [reply] = await callFromPhp(`unix://${d.path("rpc.sock")}`, [call]);
+  return reply;
+}
+
+async function called(d: Daemon, method: string, argument: unknown): Promise<unknown> {
+  const { json, error } = await rpc(d, method, argument);
   if (error !== undefined) throw new Error(`${method}: ${error}`);
   return json;
 }
