@@ -15,10 +15,9 @@
 
 import type { NatsConfig } from "../../../lib/config/roadrunner/drivers/nats.ts";
 import type { PipelineConfig } from "../../../lib/config/roadrunner/jobs.ts";
-import { freshHistory, nextTry, type RetryPolicy } from "../../../lib/core/backoff.ts";
-import { abortable, sleep, within } from "../../../lib/core/clock.ts";
+import { within } from "../../../lib/core/clock.ts";
 import { formatDuration } from "../../../lib/core/duration.ts";
-import { Failure } from "../../../lib/core/failure.ts";
+import { Closing } from "../closing.ts";
 import type {
   Abilities,
   DeadJob,
@@ -30,7 +29,9 @@ import type {
   Job,
   Settlement,
 } from "../driver.ts";
-import { Link } from "../link.ts";
+import { InTurn } from "../in_turn.ts";
+import { CLOSE_LIMIT, Link } from "../link.ts";
+import { SettleTries } from "../settle_tries.ts";
 import { consumerInfo, deleteStream } from "./api.ts";
 import { decode, dueOf, jobOf } from "./codec.ts";
 import { Lost, type NatsConnection, type Question } from "./connection.ts";
@@ -52,13 +53,6 @@ export const CAN: Abilities = {
   unique: true,
   durable: true,
 };
-
-/** A settlement that the server refused. */
-const SETTLE_AGAIN: RetryPolicy = { delay: 250, backoff_factor: 2, max_delay: 10_000, window: 0 };
-/** For goodbyes. */
-const END_LIMIT = 2000;
-/** For answers that somebody waits for, when there is no connection. */
-const ASK_LIMIT = 2000;
 
 /** A connection that several pipelines share. */
 export interface Shared {
@@ -82,9 +76,8 @@ export class NatsDriver implements Driver {
   readonly #reserved: Reservations;
   /** Places of jobs that went back and were not seen since, with the time until they count. */
   readonly #back = new Map<number, number>();
-  /** Takers come one after another. */
-  #turn: Promise<unknown> = Promise.resolve();
-  readonly #end = new AbortController();
+  readonly #takes = new InTurn();
+  readonly #closing: Closing;
 
   constructor(
     pipeline: string,
@@ -94,6 +87,7 @@ export class NatsDriver implements Driver {
     borrow: () => Shared,
   ) {
     this.#pipeline = pipeline;
+    this.#closing = new Closing(pipeline);
     this.#settings = settings;
     this.#config = settings.config as NatsConfig;
     this.#places = placesOf(this.#config);
@@ -118,7 +112,7 @@ export class NatsDriver implements Driver {
   }
 
   open(): Promise<void> {
-    if (this.#shared !== undefined || this.#isClosed) return Promise.resolve();
+    if (this.#shared !== undefined || this.#closing.hasBegun) return Promise.resolve();
     this.#shared = this.#borrow();
     const changed = () => this.onState?.();
     this.#unwatch = this.#shared.link.onState(changed);
@@ -136,44 +130,35 @@ export class NatsDriver implements Driver {
   }
 
   async push(jobs: readonly Job[], signal?: AbortSignal): Promise<void> {
-    signal?.throwIfAborted();
-    this.#mayGoOn();
-    const session = await this.#session(signal);
+    this.#closing.check();
+    const session = await this.#reached(this.#link.reach(signal));
     await push(session, jobs, this.#terms, signal);
   }
 
   take(most: number, signal: AbortSignal): Promise<Delivery[]> {
     if (signal.aborted) return Promise.reject(signal.reason);
-    if (this.#isClosed) return Promise.reject(this.#closedFailure());
+    if (this.#closing.hasBegun) return Promise.reject(this.#closing.failure());
     // Nothing may come between the end of a pull and whoever asked: its jobs would be nobody's.
-    const before = this.#turn;
-    const mine = abortable(before, signal).then(() => this.#take(most, signal));
-    const over = mine.then(() => {}, () => {}); // whoever asked hears of it
-    this.#turn = before.then(() => over);
-    return mine;
+    return this.#takes.run(() => this.#take(most, signal), signal);
   }
 
   async settle(delivery: Delivery, settlement: Settlement): Promise<void> {
-    this.#mayGoOn();
+    this.#closing.check();
     const job = delivery as Reserved;
-    if (job.settling) {
-      const text = `job "${job.id}" of pipeline "${this.#pipeline}" was settled twice`;
-      throw new Failure(text);
-    }
+    if (job.settling) throw this.#closing.settledTwice(job);
     job.settling = true;
-    const { clock } = this.#host;
-    const tries = freshHistory();
+    const { clock, emit } = this.#host;
+    const over = this.#closing.signal;
+    const tries = new SettleTries({ pipeline: this.#pipeline, driver: "nats", clock, emit, over });
     for (;;) {
       try {
-        const session = this.#link.connection ?? await this.#link.ready();
+        const session = await this.#link.ready();
         // It may come again before the answer does.
         if (settlement.kind === "back") this.#goesBack(job);
         await settle(session, job, settlement, this.#terms);
         return this.#reserved.delete(job);
       } catch (error) {
-        if (this.#isClosed) throw error instanceof Failure ? error : this.#closedFailure();
-        const retry = nextTry(SETTLE_AGAIN, tries, clock.now());
-        if ("delay" in retry) await sleep(clock, retry.delay, this.#end.signal);
+        await tries.again(error instanceof Lost ? undefined : error);
       }
     }
   }
@@ -213,13 +198,12 @@ export class NatsDriver implements Driver {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#isClosed) return;
     const session = this.#link.connection;
-    this.#end.abort(this.#closedFailure());
+    if (!this.#closing.begin()) return;
     this.#unwatch?.();
     const { clock, emit } = this.#host;
     const jobs = this.#reserved.all().length;
-    const said = session !== undefined && await within(clock, END_LIMIT, this.#goodbye(session));
+    const said = session !== undefined && await within(clock, CLOSE_LIMIT, this.#goodbye(session));
     if (jobs > 0 && !(said && said.done && said.value)) {
       const reason = `NATS is away; they come again within ${
         formatDuration(this.#config.ack_wait)
@@ -257,10 +241,6 @@ export class NatsDriver implements Driver {
     };
   }
 
-  get #isClosed(): boolean {
-    return this.#end.signal.aborted;
-  }
-
   /** A new session goes on with what we have. */
   async #opened(connection: NatsConnection): Promise<Session> {
     const { clock, emit } = this.#host;
@@ -277,9 +257,9 @@ export class NatsDriver implements Driver {
   }
 
   async #take(most: number, signal: AbortSignal): Promise<Delivery[]> {
-    const either = AbortSignal.any([signal, this.#end.signal]);
+    const either = AbortSignal.any([signal, this.#closing.signal]);
     for (;;) {
-      const session = await this.#session(either);
+      const session = await this.#link.ready(either);
       try {
         const messages = await session.waiting.pull(most, either);
         const jobs: Delivery[] = [];
@@ -329,33 +309,20 @@ export class NatsDriver implements Driver {
     this.#back.set(job.seq, this.#host.clock.now() + this.#config.ack_wait);
   }
 
-  /** @throws the signal's reason; Failure when it is closed */
-  #session(signal?: AbortSignal): Promise<Session> {
-    const { connection } = this.#link;
-    return connection === undefined ? this.#link.ready(signal) : Promise.resolve(connection);
-  }
-
-  /** For questions, which do not wait long. @throws Failure */
+  /** For questions. @throws Failure */
   async #asked(): Promise<Session> {
-    this.#mayGoOn();
-    const { connection } = this.#link;
-    if (connection !== undefined) return connection;
-    const late = new AbortController();
-    const ready = this.#link.ready(late.signal);
-    const answer = await within(this.#host.clock, ASK_LIMIT, ready);
-    if (answer.done) return answer.value;
-    late.abort();
-    throw this.#shared?.link.state.state === "ready"
-      ? this.#link.failure()
-      : this.#shared!.link.failure();
+    this.#closing.check();
+    return await this.#reached(this.#link.soon());
   }
 
-  /** @throws Failure when it is closed */
-  #mayGoOn(): void {
-    if (this.#isClosed) throw this.#closedFailure();
-  }
-
-  #closedFailure(): Failure {
-    return new Failure(`pipeline "${this.#pipeline}" is closed`);
+  /** @throws Failure of the connection, where it is why there is no session */
+  async #reached(session: Promise<Session>): Promise<Session> {
+    try {
+      return await session;
+    } catch (error) {
+      this.#closing.check();
+      const link = this.#shared?.link;
+      throw link === undefined || link.state.state === "ready" ? error : link.failure();
+    }
   }
 }
