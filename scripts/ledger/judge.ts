@@ -69,14 +69,18 @@ function strangers({ confirmed, unconfirmed, works }: Ledger): Verdict {
   };
 }
 
-function acknowledged({ seed, confirmed, works }: Ledger): Verdict {
-  const open = [...confirmed].filter((id) =>
+function acknowledged(ledger: Ledger): Verdict {
+  const open = openOf(ledger).map((id) => `${id} (${fateOf(ledger.seed, id)})`);
+  return { promise: "every job that can be done is done", against: named("not done", open) };
+}
+
+/** Jobs that can be done and are not. */
+export function openOf(
+  { seed, confirmed, works }: Pick<Ledger, "seed" | "confirmed" | "works">,
+): string[] {
+  return [...confirmed].filter((id) =>
     !isMadeToFail(fateOf(seed, id)) && !(works.get(id)?.done.length)
   );
-  return {
-    promise: "every job that can be done is done",
-    against: named("not done", open.map((id) => `${id} (${fateOf(seed, id)})`)),
-  };
 }
 
 /**

@@ -70,19 +70,18 @@ export class Operator {
   }
 
   #operations(): Operation[] {
-    const { durable, killable } = this.#place.kind;
-    const { broker } = this.#place;
+    const { broker, kind } = this.#place;
     const operations: Operation[] = [
       ["deploy", () => this.#deploy()],
       ["reset", () => this.#reset()],
       ["worker killed", () => this.#killWorker()],
     ];
-    if (durable) operations.push(["daemon killed", () => this.killDaemon()]);
+    if (kind.durable) operations.push(["daemon killed", () => this.killDaemon()]);
     if (broker !== undefined) {
-      operations.push(["broker restarted", () => this.#restartBroker(() => broker.stop())]);
-      if (killable) {
-        operations.push(["broker killed", () => this.#restartBroker(() => broker.kill())]);
-      }
+      operations.push(
+        ["broker restarted", () => this.#restartBroker(() => broker.stop())],
+        ["broker killed", () => this.#restartBroker(() => broker.kill())],
+      );
     }
     return operations;
   }

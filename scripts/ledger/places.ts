@@ -18,8 +18,6 @@ interface Kind {
   /** Jobs survive the end of the daemon. */
   readonly durable: boolean;
   readonly broker?: () => BrokerRecipe;
-  /** The broker may be killed, too, and what it said stays true. */
-  readonly killable?: boolean;
   /** Jobs that a daemon has at a time, and so those it can have to do again. */
   readonly prefetch: number;
   /** Of the pipeline, besides `driver` and `prefetch`. */
@@ -28,13 +26,20 @@ interface Kind {
   section?(address: string): Yaml;
 }
 
+/** What takes longest is first, so that the others run beside it. */
 const KINDS: Readonly<Record<string, Kind>> = {
+  amqp: {
+    durable: true,
+    broker: () => rabbitmq(),
+    prefetch: 50,
+    config: { exchange: "ledger", queue: "ledger", durable: true, exchange_durable: true },
+    section: (address) => ({ amqp: { addr: `amqp://guest:guest@${address}/` } }),
+  },
   memory: { durable: false, prefetch: 50, config: {} },
   sqlite: { durable: true, prefetch: 50, config: { file: "ledger.db" } },
   redis: {
     durable: true,
     broker: () => redisServer(),
-    killable: true,
     prefetch: 50,
     config: { visibility_timeout: "3s" },
     section: (address) => ({ redis: { addr: address } }),
@@ -42,23 +47,13 @@ const KINDS: Readonly<Record<string, Kind>> = {
   nats: {
     durable: true,
     broker: () => natsServer(),
-    killable: true,
     prefetch: 50,
     config: { stream: "ledger", subject: "ledger.jobs", ack_wait: 3 },
     section: (address) => ({ nats: { addr: `nats://${address}` } }),
   },
-  amqp: {
-    durable: true,
-    broker: () => rabbitmq(),
-    killable: true,
-    prefetch: 50,
-    config: { exchange: "ledger", queue: "ledger", durable: true, exchange_durable: true },
-    section: (address) => ({ amqp: { addr: `amqp://guest:guest@${address}/` } }),
-  },
   beanstalk: {
     durable: true,
     broker: () => beanstalkd(),
-    killable: true,
     prefetch: 50,
     config: { tube: "ledger" },
     section: (address) => ({ beanstalk: { addr: `tcp://${address}`, timeout: "3s" } }),

@@ -4,14 +4,14 @@
  * Invariant: everything is bounded by `limit`; nothing that was started is left.
  */
 
+import { fromFileUrl } from "@std/path";
 import type { DeadLetter, DeadLetters, Pipelines } from "../../lib/control/jobs.ts";
 import { type Daemon, startDaemon } from "../../tests/kit/daemon.ts";
 import type { Place as Home } from "../../tests/kit/daemon_options.ts";
-import { program, type Yaml } from "../../tests/kit/programs.ts";
+import type { Yaml } from "../../tests/kit/programs.ts";
 import { Random } from "../../tests/kit/random.ts";
-import { until } from "../../tests/kit/wait.ts";
-import { fromFileUrl } from "@std/path";
-import { judge, type Verdict } from "./judge.ts";
+import { pause, until } from "../../tests/kit/wait.ts";
+import { judge, openOf, type Verdict } from "./judge.ts";
 import { Operator } from "./operator.ts";
 import { PIPELINE, Place } from "./places.ts";
 import { Producer } from "./producer.ts";
@@ -27,6 +27,9 @@ const STALL = 2_000;
 
 /** How long before a disturbance an acknowledgement may still be under way, milliseconds. */
 const UNDERWAY = 1_000;
+
+/** Between two looks whether all is done, milliseconds. */
+const REST_LOOK = 100;
 
 const WORKERS = 4;
 
@@ -55,7 +58,7 @@ function configuration({ dir }: Home, place: Place, { ids, seconds, seed }: Run)
   });
   return {
     server: {
-      command: [...program("").slice(0, -1), WORKER],
+      command: [Deno.execPath(), "run", "-A", "--quiet", "--no-config", "--no-lock", WORKER],
       env: {
         LEDGER_SEED: `${seed}`,
         LEDGER_RECORDS: `${dir}/records`,
@@ -89,23 +92,25 @@ export async function keepLedger(run: Run): Promise<Verdict[]> {
   await d.start();
   const operator = new Operator(d, place, new Random(seed));
   using producer = new Producer(`unix://${d.path("rpc.sock")}`, PIPELINE, new Random(seed + 1));
-  await Promise.all([
+  const [produced] = await Promise.allSettled([
     producer.produce(ids, seconds, limit),
     operator.work(performance.now() + seconds * 1000),
   ]);
-  const unrest = await rest(d, limit);
+  if (produced.status === "rejected") throw produced.reason;
+  const { confirmed, unconfirmed } = producer;
+  const works = () => readRecords(d.path("records"));
+  const open = () => openOf({ seed, confirmed, works: works() });
+  const unrest = await rest(d, open, limit);
   if (place.kind.durable) {
     // What is done is done for the next daemon, too.
     await operator.killDaemon();
-    unrest.push(...await rest(d, limit));
+    unrest.push(...await rest(d, open, limit));
   }
   const letters = await deadLetters(d);
   d.kill("SIGTERM");
   const { code, signal } = await d.ended();
-  const { confirmed, unconfirmed } = producer;
   const { disturbances } = operator;
-  const works = readRecords(d.path("records"));
-  const ledger = { seed, confirmed, unconfirmed, works, letters, disturbances };
+  const ledger = { seed, confirmed, unconfirmed, works: works(), letters, disturbances };
   return [
     ...judge({ ...ledger, attempts: ATTEMPTS, underway: UNDERWAY, failing: FAILING }),
     { promise: "the pipeline comes to rest", against: unrest },
@@ -124,16 +129,23 @@ export async function keepLedger(run: Run): Promise<Verdict[]> {
   ];
 }
 
-/** Waits until nothing waits and no worker has anything. @returns what does not come to rest */
-async function rest(d: Daemon, seconds: number): Promise<string[]> {
+/**
+ * Waits until nothing waits, no worker has anything, and all that can be done is done: not every broker
+ * tells of all that is delayed.
+ *
+ * @returns what does not come to rest
+ */
+async function rest(d: Daemon, open: () => string[], seconds: number): Promise<string[]> {
   const look = async () => {
     const { pipelines }: Pipelines = await (await d.api("/v1/jobs")).json();
     return pipelines[0];
   };
   try {
     await until("rest", async () => {
+      await pause(REST_LOOK);
       const { ready, waiting, delayed, reserved, running } = await look();
-      return ready && waiting === 0 && delayed === 0 && reserved === 0 && running === 0;
+      const idle = waiting === 0 && delayed === 0 && reserved === 0 && running === 0;
+      return ready && idle && open().length === 0;
     }, seconds * 1000);
     return [];
   } catch (error) {
