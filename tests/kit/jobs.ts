@@ -58,10 +58,10 @@ export async function deployJobs(d: Daemon, name: string, script = jobScript): P
   await d.ok("deploy", "--release-path", d.path("releases", name), "--release-id", name);
 }
 
-/** Pushes a job to `mail`, as PHP's client does. @returns its id */
-export async function push(d: Daemon, job: string, payload = ""): Promise<string> {
+/** Pushes a job to `mail`, as PHP's client does. @param more options @returns its id */
+export async function push(d: Daemon, job: string, payload = "", more: Yaml = {}): Promise<string> {
   const id = crypto.randomUUID();
-  const options = { pipeline: "mail", priority: 10 };
+  const options = { pipeline: "mail", priority: 10, ...more };
   await called(d, "jobs.Push", { job: { job, id, payload: btoa(payload), options } });
   return id;
 }
