@@ -64,6 +64,7 @@ const GUIDES: Record<string, Machine> = {
   "first-deploy": { trouble: needs("node") },
   "from-pm2": { trouble: pm2.trouble, path: pm2.bin },
   "from-supervisord": { trouble: needs("node", "supervisord") },
+  "from-procfile": { trouble: needs("node") },
   "from-rollbridge": { trouble: needs("node", "screen") },
   "from-roadrunner": { trouble: needs("php") },
   "systemd": {

@@ -91,6 +91,6 @@ pm2Test(
     const { releases } = await d.status();
     assertEquals(releases[0].processes.map(({ id }) => id).sort(), ["api", "api2", "near", "tick"]);
     assert(releases[0].processes.every(({ state }) => state === "running"));
-    await d.ok("shutdown");
+    await d.ok("shutdown", ...here);
   },
 );

@@ -317,7 +317,9 @@ export class Daemon implements AsyncDisposable {
           complaints.push(`it still ran ${STOP_LIMIT} ms after SIGTERM`)
         );
       } else if (await this.#answers().catch(() => false)) {
-        await this.ok("shutdown").catch((error) => complaints.push(error.message));
+        await this.ok("shutdown", "--socket", this.socket).catch((error) =>
+          complaints.push(error.message)
+        );
       }
       this.#checkLeftovers(complaints);
       if (this.#running) await this.ended();
