@@ -197,7 +197,7 @@ export interface FailedStart {
 
 /** Why one thing is as it is. */
 export interface Subject {
-  kind: "process" | "pool" | "worker" | "release";
+  kind: "process" | "pool" | "worker" | "release" | "pipeline";
   id: string;
   /** What it belongs to; null: to the daemon itself, or it is not there any more. */
   release_id: string | null;

@@ -6,13 +6,17 @@
  */
 
 import type { Config } from "../config/config.ts";
+import { jobsOf } from "../config/roadrunner/mod.ts";
+import type { PipelineStatus } from "../control/jobs.ts";
 import type { Explanation, Status, Subject, Workers } from "../control/operations.ts";
 import { Failure } from "../core/failure.ts";
+import { own } from "../core/own.ts";
 import { nearest } from "../core/suggest.ts";
 import { idOf } from "../process/spool.ts";
 import type { ProcessSnapshot } from "../process/types.ts";
 import type { EventRecord } from "../telemetry/events.ts";
 import { failedStart, history } from "./explain_events.ts";
+import { pipelineReasons, pipelineState } from "./explain_pipeline.ts";
 import { poolReasons, workerReasons } from "./explain_pool.ts";
 import { processReasons, type Seen } from "./explain_process.ts";
 import { releaseReasons } from "./explain_release.ts";
@@ -30,6 +34,10 @@ const OUTPUT_LINES = 10;
 export interface Facts {
   status: Status;
   workers: Workers;
+  /** Names of all pipelines. */
+  pipelines: readonly string[];
+  /** The one of that name. */
+  pipeline?: PipelineStatus;
   config: Config;
   /** Those that {@linkcode isAbout} the name, oldest first. */
   events: readonly EventRecord[];
@@ -38,7 +46,7 @@ export interface Facts {
 }
 
 /** Facts of events that name what they are about. */
-export const NAMES = ["process", "pool", "worker", "release"] as const;
+export const NAMES = ["process", "pool", "worker", "release", "pipeline"] as const;
 
 /** Whether an event belongs to the story of a name. */
 export function isAbout(name: string): (record: EventRecord) => boolean {
@@ -55,6 +63,7 @@ export function explain(name: string, facts: Facts): Explanation {
     ...pools(name, facts),
     ...workers(name, facts),
     ...releases(name, facts),
+    ...pipelines(name, facts),
   ];
   if (subjects.length > 0) return { name, subjects };
   const past = gone(name, facts);
@@ -146,6 +155,24 @@ function releases(name: string, { status, workers, events, now }: Facts): Subjec
   }));
 }
 
+function pipelines(name: string, facts: Facts): Subject[] {
+  const { pipeline, config, events } = facts;
+  if (pipeline === undefined) return [];
+  const settings = pipeline.declared ? undefined : own(jobsOf(config)?.pipelines, name);
+  const mine = ({ data }: EventRecord) => data.pipeline === name;
+  const its = events.filter((one) => mine(one) || one.event === "daemon_started");
+  const all = { ...facts, settings, events: its };
+  return [{
+    kind: "pipeline",
+    id: name,
+    release_id: null,
+    state: pipelineState(pipeline, all),
+    because: pipelineReasons(pipeline, all),
+    ...story(events, mine),
+    output: [],
+  }];
+}
+
 /** What only events know. */
 function gone(name: string, { events }: Facts): Subject | undefined {
   const its = events.filter(({ data }) => NAMES.some((fact) => data[fact] !== undefined));
@@ -184,7 +211,7 @@ function seen({ services, singletons, releases }: Status): Seen[] {
   ];
 }
 
-function unknown(name: string, { status, workers, config }: Facts): Failure {
+function unknown(name: string, { status, workers, config, pipelines }: Facts): Failure {
   const processes: ProcessSnapshot[] = seen(status).map(({ process }) => process);
   const names = [
     ...new Set([
@@ -193,12 +220,13 @@ function unknown(name: string, { status, workers, config }: Facts): Failure {
       ...workers.pools.map(({ pool }) => pool),
       ...workers.workers.map(({ id }) => id),
       ...status.releases.map(({ release_id }) => release_id),
+      ...pipelines,
     ]),
   ];
   const near = nearest(name, names);
   const more = names.length > SHOWN_NAMES ? ", …" : "";
   return new Failure(
-    `there is no process, pool, worker or release "${name}", and no event of one`,
+    `there is no process, pool, worker, release or pipeline "${name}", and no event of one`,
     {
       fix: near !== undefined
         ? `did you mean "${near}"?`

@@ -54,6 +54,12 @@ const WORDS: Partial<Record<EventName, Words>> = {
   worker_start_failed: ({ error }) => error,
   worker_failed: ({ worker, how, error }) => `${worker} failed (${how}): ${error}`,
   pool_failing: ({ alive, target, reason }) => `${alive} of ${target} workers: ${reason}`,
+  job_failed: ({ pipeline, job, id, attempt, error, then }) =>
+    `${job} (${id}) of ${pipeline} failed, try ${attempt}: ${error}; then: ${then}`,
+  pipeline_down: ({ driver, error }) => `its driver ${driver} was not reached: ${error}`,
+  pipeline_ready: ({ driver }) => `its driver ${driver} was reached again`,
+  pipeline_paused: () => "paused",
+  pipeline_resumed: () => "resumed",
   pool_recovered: ({ alive }) => `all ${alive} workers were there again`,
 };
 

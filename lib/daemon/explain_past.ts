@@ -82,7 +82,8 @@ function unknown(name: string, path: string, names: string[], why: Failure): Fai
   const more = names.length > SHOWN_NAMES ? ", …" : "";
   const known = names.length === 0 ? "nothing" : names.slice(0, SHOWN_NAMES).join(", ") + more;
   return new Failure(
-    `there is no event of a process, pool, worker or release "${name}" in "${path}", and ${why.message}`,
+    `there is no event of a process, pool, worker, release or pipeline "${name}" in "${path}", and ` +
+      why.message,
     { fix: near !== undefined ? `did you mean "${near}"?` : `it tells of: ${known}` },
   );
 }

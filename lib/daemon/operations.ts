@@ -39,7 +39,7 @@ import { restart, scale } from "../release/restart.ts";
 import { stopRelease } from "../release/stop_release.ts";
 import type { Context } from "./context.ts";
 import { explain, EXPLAINED_EVENTS, isAbout } from "./explain.ts";
-import { jobsOperations } from "./jobs_operations.ts";
+import { jobsOperations, pipelineStatuses } from "./jobs_operations.ts";
 import { health, status } from "./status.ts";
 import { planned, type Target, type Transition, transition } from "./transition.ts";
 
@@ -151,7 +151,12 @@ export function operations(context: Context, shutdown: (why: string) => Promise<
 
     async explain({ name }: ExplainQuery): Promise<Explanation> {
       const events = await context.journal.search(isAbout(name), EXPLAINED_EVENTS);
+      const pipelines = context.queues?.pipelines().map((one) => one.name) ?? [];
+      // Drivers are asked for their numbers only by who wants to know.
+      const all = pipelines.includes(name) ? await pipelineStatuses(context) : [];
       return explain(name, {
+        pipelines,
+        pipeline: all.find(({ pipeline }) => pipeline === name),
         status: status(context),
         workers: workers(context),
         config: context.config,

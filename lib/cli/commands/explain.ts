@@ -7,11 +7,12 @@ import { explanationText } from "../render/explain.ts";
 
 export const explain: Command = {
   name: "explain",
-  about: "say why a process, pool, worker or release is as it is, and what happened to it",
+  about:
+    "say why a process, pool, worker, release or pipeline is as it is, and what happened to it",
   arguments: [
     {
       name: "NAME",
-      about: "a process, one copy (web#0), a pool, a worker (http#0) or a release",
+      about: "a process, one copy (web#0), a pool, a worker (http#0), a release or a pipeline",
       names: ["process", "pool", "release"],
     },
   ],

@@ -57,6 +57,7 @@ function facts(status: Partial<Status>, more: Partial<Facts> = {}): Facts {
   return {
     status: { ...STATUS, ...status },
     workers: { pools: [], workers: [] },
+    pipelines: [],
     config: configOf([processOf("web")]),
     events: [],
     now: NOW,
