@@ -173,7 +173,14 @@ Deno.test("looking works while a change hangs", async () => {
     ["v2", "starting", 0],
   ]);
   assertEquals([status.leases, status.operation?.name], [1, "deploy v2"]);
-  assertEquals(operations.health(), { status: "ok", live: true, active_release_id: "v1" });
+  const { application, file: config } = context.config;
+  assertEquals(operations.health(), {
+    status: "ok",
+    live: true,
+    active_release_id: "v1",
+    application,
+    config,
+  });
   assertEquals((await operations.plan()).changes, []);
   context.state = "stopping";
   assertEquals(operations.health().status, "stopping");
