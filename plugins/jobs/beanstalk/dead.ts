@@ -11,6 +11,7 @@
  */
 
 import type { DeadJob } from "../driver.ts";
+import { InTurn } from "../in_turn.ts";
 import { deadOf, decode, type Decoded } from "./codec.ts";
 import { reservedOf, type Session } from "./session.ts";
 import type { Wire } from "./wire.ts";
@@ -23,8 +24,7 @@ const STRIDE = { letters: 32, bytes: 32 * 1024 * 1024 };
 /** See the file's comment. */
 export class DeadLetters {
   readonly #tube: string;
-  /** The question of now. */
-  #asked: Promise<unknown> = Promise.resolve();
+  readonly #questions = new InTurn();
 
   constructor(tube: string) {
     this.#tube = tube;
@@ -32,7 +32,7 @@ export class DeadLetters {
 
   /** How many there are, also while others look at them. */
   count(session: Session): Promise<number> {
-    return this.#alone(async () => {
+    return this.#questions.run(async () => {
       const facts = await session.tube(this.#tube);
       const of = (what: string) => Number(facts.get(`current-jobs-${what}`) ?? 0);
       return of("ready") + of("reserved");
@@ -72,7 +72,7 @@ export class DeadLetters {
     session: Session,
     look: (one: { job: Decoded; number: string; wire: Wire }) => boolean | Promise<boolean>,
   ): Promise<void> {
-    return this.#alone(() =>
+    return this.#questions.run(() =>
       session.aside(this.#tube, async (wire) => {
         const fitting = Math.floor(STRIDE.bytes / session.max_size);
         const stride = Math.min(STRIDE.letters, Math.max(1, fitting));
@@ -91,12 +91,5 @@ export class DeadLetters {
         await wire.ask(seen.map((number) => ({ line: `release ${number} 0 0` })));
       })
     );
-  }
-
-  /** After the questions before. */
-  #alone<T>(work: () => Promise<T>): Promise<T> {
-    const answer = this.#asked.then(work);
-    this.#asked = answer.catch(() => {}); // whoever asked hears of it
-    return answer;
   }
 }

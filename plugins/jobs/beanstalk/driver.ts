@@ -26,6 +26,7 @@ import type {
 import type { PipelineConfig } from "../../../lib/config/roadrunner/jobs.ts";
 import { abortable, within } from "../../../lib/core/clock.ts";
 import { Failure, messageOf } from "../../../lib/core/failure.ts";
+import { Closing } from "../closing.ts";
 import type {
   Abilities,
   DeadJob,
@@ -37,6 +38,7 @@ import type {
   Job,
   Settlement,
 } from "../driver.ts";
+import { InTurn } from "../in_turn.ts";
 import { CLOSE_LIMIT, Link } from "../link.ts";
 import { decode, encode, secondsOf, sizeOf, urgency } from "./codec.ts";
 import { DeadLetters } from "./dead.ts";
@@ -72,8 +74,7 @@ export class BeanstalkDriver implements Driver {
   readonly #endings: Endings;
   readonly #letters: DeadLetters;
   #settings: PipelineConfig;
-  /** Takes are sent one after the other. */
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #takes = new InTurn();
   /** Those who wait in take(). */
   #takers = 0;
   /** Ends when there may be a job. */
@@ -81,9 +82,7 @@ export class BeanstalkDriver implements Driver {
   /** Came while somebody waited. */
   #ahead: Held[] = [];
   #wasVolatile = false;
-  /** Aborted when it closes, and when nothing is settled any more. */
-  readonly #closing = new AbortController();
-  readonly #over = new AbortController();
+  readonly #closing: Closing;
 
   constructor(
     pipeline: string,
@@ -93,6 +92,7 @@ export class BeanstalkDriver implements Driver {
   ) {
     const { clock, emit } = host;
     this.#pipeline = pipeline;
+    this.#closing = new Closing(pipeline);
     this.#settings = settings;
     this.#broker = broker;
     this.#host = host;
@@ -109,8 +109,8 @@ export class BeanstalkDriver implements Driver {
       session: () => this.#link.connection,
       decode: (one) => this.#decode(one),
     });
-    const over = this.#over.signal;
-    this.#endings = new Endings({ pipeline, config, reservations, clock, emit, over });
+    const settler = { pipeline, driver: "beanstalk", clock, emit, over: this.#closing.over };
+    this.#endings = new Endings({ ...settler, config, reservations });
     this.#letters = new DeadLetters(deadTubeOf(config));
   }
 
@@ -119,7 +119,7 @@ export class BeanstalkDriver implements Driver {
   }
 
   open(): Promise<void> {
-    if (this.#closing.signal.aborted) return Promise.reject(this.#closedFailure());
+    if (this.#closing.hasBegun) return Promise.reject(this.#closing.failure());
     this.#link.open();
     return Promise.resolve();
   }
@@ -129,7 +129,7 @@ export class BeanstalkDriver implements Driver {
   }
 
   async push(jobs: readonly Job[], signal?: AbortSignal): Promise<void> {
-    if (this.#closing.signal.aborted) throw this.#closedFailure();
+    this.#closing.check();
     let session: Session | undefined;
     try {
       session = await this.#link.ready(signal);
@@ -179,26 +179,20 @@ export class BeanstalkDriver implements Driver {
 
   /** Jobs; none: somebody should look again. @throws the signal's reason; Failure */
   async #some(most: number, signal: AbortSignal): Promise<Held[]> {
-    const fetching = this.#fetchInTurn(most, signal);
     try {
-      const jobs = await abortable(fetching, signal);
+      const jobs = await this.#takes.lend(
+        () => this.#fetch(most, signal),
+        signal,
+        (jobs) => this.#handBack(jobs),
+      );
       if (jobs.length > 0) return jobs;
       await abortable(this.#arrival(), signal);
       return [];
     } catch (error) {
-      if (signal.aborted) {
-        fetching.then((jobs) => this.#handBack(jobs), () => {}); // it has failed, so it has none
-        throw signal.reason;
-      }
+      if (signal.aborted) throw signal.reason;
       if (error instanceof Lost) return []; // the next round waits for another connection
       throw this.#refusal("no job can be taken", error);
     }
-  }
-
-  #fetchInTurn(most: number, signal: AbortSignal): Promise<Held[]> {
-    const fetching = this.#turn.then(() => this.#fetch(most, signal));
-    this.#turn = fetching.catch(() => {}); // whoever asked hears it
-    return fetching;
   }
 
   async #fetch(most: number, signal: AbortSignal): Promise<Held[]> {
@@ -243,7 +237,7 @@ export class BeanstalkDriver implements Driver {
   }
 
   async #arrive(): Promise<void> {
-    const session = await this.#link.ready(this.#over.signal);
+    const session = await this.#link.ready(this.#closing.over);
     const one = await session.arrival((one) => {
       const { isStranger, priority } = this.#decode(one);
       return isStranger ? undefined : urgency(priority);
@@ -270,18 +264,16 @@ export class BeanstalkDriver implements Driver {
   // Ending.
 
   async settle(delivery: Delivery, settlement: Settlement): Promise<void> {
-    if (this.#closing.signal.aborted) throw this.#closedFailure();
+    this.#closing.check();
     const held = delivery as Held;
-    if (held.at.ending) {
-      throw new Failure(`job "${delivery.id}" of pipeline "${this.#pipeline}" was settled twice`);
-    }
+    if (held.at.ending) throw this.#closing.settledTwice(delivery);
     await this.#endings.settle(held, settlement);
   }
 
   // Questions.
 
   async stat(): Promise<DriverStat> {
-    const session = this.#now();
+    const session = await this.#asked();
     const [facts, dead] = await Promise.all([
       session.tube(this.#config.tube),
       this.#letters.count(session),
@@ -291,11 +283,11 @@ export class BeanstalkDriver implements Driver {
   }
 
   async dead(most: number, after?: string): Promise<DeadJob[]> {
-    return await this.#letters.list(this.#now(), most, after);
+    return await this.#letters.list(await this.#asked(), most, after);
   }
 
   async retry(id: string): Promise<boolean> {
-    const session = this.#now();
+    const session = await this.#asked();
     return await this.#letters.take(
       session,
       id,
@@ -304,15 +296,13 @@ export class BeanstalkDriver implements Driver {
   }
 
   async drop(id: string): Promise<boolean> {
-    return await this.#letters.take(this.#now(), id);
+    return await this.#letters.take(await this.#asked(), id);
   }
 
-  /** @throws Failure when there is none now */
-  #now(): Session {
-    if (this.#closing.signal.aborted) throw this.#closedFailure();
-    const session = this.#link.connection;
-    if (session === undefined) throw this.#link.failure();
-    return session;
+  /** @throws Failure */
+  async #asked(): Promise<Session> {
+    this.#closing.check();
+    return await this.#link.soon();
   }
 
   // The link.
@@ -332,12 +322,10 @@ export class BeanstalkDriver implements Driver {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#closing.signal.aborted) return;
-    const closed = this.#closedFailure();
-    this.#closing.abort(closed);
+    if (!this.#closing.begin()) return;
     const left = await within(this.#host.clock, CLOSE_LIMIT, this.#leave());
     const jobs = this.#reservations.size;
-    this.#over.abort(closed);
+    this.#closing.end();
     this.#reservations.stop();
     await this.#link.close();
     if (jobs === 0) return;
@@ -347,7 +335,7 @@ export class BeanstalkDriver implements Driver {
 
   /** What is on its way arrives, and what is held waits again. */
   async #leave(): Promise<void> {
-    await Promise.all([this.#turn, this.#endings.idle()]);
+    await Promise.all([this.#takes.idle, this.#endings.idle()]);
     const session = this.#link.connection;
     if (session === undefined) return;
     try {
@@ -360,7 +348,7 @@ export class BeanstalkDriver implements Driver {
   }
 
   #refusal(what: string, error: unknown): Failure {
-    if (this.#closing.signal.aborted) return this.#closedFailure();
+    if (this.#closing.hasBegun) return this.#closing.failure();
     if (error instanceof Failure && !(error instanceof Lost)) return error;
     const sure = error instanceof Lost ? `it is not known whether ${what}` : what;
     const fix = error instanceof Lost
@@ -369,9 +357,5 @@ export class BeanstalkDriver implements Driver {
     const whom = whomOf(this.#broker);
     const why = error instanceof Refused ? `${whom}: ${error.message}` : messageOf(error);
     return new Failure(`pipeline "${this.#pipeline}": ${sure}: ${why}`, { fix, cause: error });
-  }
-
-  #closedFailure(): Failure {
-    return new Failure(`pipeline "${this.#pipeline}" is closed`);
   }
 }

@@ -14,31 +14,23 @@
  */
 
 import type { BeanstalkConfig } from "../../../lib/config/roadrunner/drivers/beanstalk.ts";
-import { freshHistory, nextTry, type RetryPolicy } from "../../../lib/core/backoff.ts";
-import { type Clock, sleep } from "../../../lib/core/clock.ts";
-import { messageOf } from "../../../lib/core/failure.ts";
-import type { Emit } from "../../../lib/telemetry/events.ts";
 import type { Settlement } from "../driver.ts";
+import { type Settler, SettleTries } from "../settle_tries.ts";
+import { Underway } from "../underway.ts";
 import { encode, type Fate, secondsOf, sizeOf, urgency } from "./codec.ts";
 import type { Held, Reservations } from "./reservations.ts";
 import { deadTubeOf, type Put, Refused, type Session } from "./session.ts";
 import { Lost } from "./wire.ts";
 
-const SETTLE_AGAIN: RetryPolicy = { delay: 250, backoff_factor: 2, max_delay: 10_000, window: 0 };
 /** Of an error, where a job would not fit otherwise; room for it is kept free by every push. */
 const SHORT_ERROR = 100;
 /** How long beanstalkd keeps a dead letter for whoever looks at it, seconds. */
 const DEAD_TTR = 60;
 
 /** What they are given to live in. */
-export interface EndingsHome {
-  readonly pipeline: string;
+export interface EndingsHome extends Settler {
   readonly config: BeanstalkConfig;
   readonly reservations: Reservations;
-  readonly clock: Clock;
-  readonly emit: Emit;
-  /** Aborted when nothing is settled any more. */
-  readonly over: AbortSignal;
 }
 
 /** What is to be done with it. */
@@ -52,8 +44,7 @@ interface Todo {
 /** See the file's comment. */
 export class Endings {
   readonly #home: EndingsHome;
-  #size = 0;
-  #idle: PromiseWithResolvers<void> | undefined;
+  readonly #underway = new Underway();
 
   constructor(home: EndingsHome) {
     this.#home = home;
@@ -61,29 +52,20 @@ export class Endings {
 
   /** Resolves when nothing is on its way. */
   idle(): Promise<void> {
-    if (this.#size === 0) return Promise.resolve();
-    this.#idle ??= Promise.withResolvers();
-    return this.#idle.promise;
+    return this.#underway.idle();
   }
 
   /** Resolves when it is over; rejects only after close. */
-  async settle(held: Held, settlement: Settlement): Promise<void> {
-    this.#size++;
+  settle(held: Held, settlement: Settlement): Promise<void> {
     held.at.ending = true;
-    try {
-      await this.#settle(held, settlement);
-    } finally {
-      this.#home.reservations.remove(held);
-      if (--this.#size === 0) {
-        this.#idle?.resolve();
-        this.#idle = undefined;
-      }
-    }
+    return this.#underway.run(() =>
+      this.#settle(held, settlement).finally(() => this.#home.reservations.remove(held))
+    );
   }
 
   async #settle(held: Held, settlement: Settlement): Promise<void> {
-    const { reservations, clock, over } = this.#home;
-    const tries = freshHistory();
+    const { reservations, over } = this.#home;
+    const tries = new SettleTries(this.#home);
     let wasPut = false;
     let wasSent = false;
     for (;;) {
@@ -109,9 +91,7 @@ export class Endings {
       } catch (error) {
         // Its connection gave it back; and perhaps it was put, and comes twice.
         if (error instanceof Lost) continue;
-        const retry = nextTry(SETTLE_AGAIN, tries, clock.now());
-        if (tries.streak === 1) this.#tell(messageOf(error));
-        await sleep(clock, "delay" in retry ? retry.delay : SETTLE_AGAIN.max_delay, over);
+        await tries.again(error);
       }
     }
   }
@@ -168,13 +148,6 @@ export class Endings {
   #unsettled({ id, name }: Held, error: string): void {
     const { pipeline, emit } = this.#home;
     emit("job_unsettled", { pipeline, job: name, id, error });
-  }
-
-  /** Once for each trouble. */
-  #tell(reason: string): void {
-    const { pipeline, emit } = this.#home;
-    const error = `how a job ended cannot be stored, and is tried again: ${reason}`;
-    emit("pipeline_down", { pipeline, driver: "beanstalk", error });
   }
 }
 
