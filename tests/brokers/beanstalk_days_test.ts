@@ -1,13 +1,21 @@
 /** The driver beanstalk on bad days: beanstalkd is absent, ends, freezes, forgets; a daemon vanishes. */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { realClock } from "../../lib/os/clock.ts";
 import { beanstalk } from "../../plugins/jobs/beanstalk/recipe.ts";
-import type { Driver } from "../../plugins/jobs/driver.ts";
+import { hostOf } from "../kit/brokers/bench.ts";
 import { beanstalkd } from "../kit/brokers/beanstalk.ts";
 import { BeanstalkBench } from "../kit/brokers/beanstalk_bench.ts";
+import {
+  confirmedStays,
+  down,
+  drain,
+  ids,
+  jobs,
+  NONE,
+  ready,
+  staysOurs,
+} from "../kit/brokers/scenes.ts";
 import { BrokerServer } from "../kit/brokers/server.ts";
-import { FakeSystem } from "../kit/fake_system.ts";
 import { freePort } from "../kit/ports.ts";
 import { soon, until } from "../kit/wait.ts";
 import {
@@ -18,32 +26,11 @@ import {
   takeOne,
 } from "../unit/plugins/jobs/conformance/kit.ts";
 
-const ids = (count: number, prefix = "j") => Array.from({ length: count }, (_, i) => prefix + i);
-const jobs = (names: string[]) => names.map((id) => jobOf({ id }));
-const ready = (driver: Driver) => until("it is ready", () => driver.state.state === "ready");
-const NONE = { waiting: 0, delayed: 0, reserved: 0, dead: 0 };
-
-/** Everything that is left, settled. */
-async function drain(driver: Driver, count: number): Promise<string[]> {
-  const taken = await soon("the rest", takeAll(driver, count));
-  await Promise.all(taken.map((one) => driver.settle(one, { kind: "ack" })));
-  return taken.map(({ id }) => id);
-}
-
-const down = (driver: Driver) =>
-  until("it says why", () => {
-    const { state } = driver;
-    return state.state === "connecting" && state.error !== undefined && state;
-  });
-
-const told = (bench: BeanstalkBench, name: string) => bench.told.filter(([one]) => one === name);
-
 Deno.test("beanstalk: absent at start; a push waits for it, and everything works when it comes", async () => {
   const server = new BrokerServer(beanstalkd());
   await using _ = server;
   await using bench = new BeanstalkBench(server.port);
-  const driver = bench.make();
-  await driver.open();
+  const driver = await bench.begin();
   assert((await down(driver)).next_try_at !== undefined);
   const impatient = new AbortController();
   const given = driver.push(jobs(["never"]), impatient.signal);
@@ -57,7 +44,7 @@ Deno.test("beanstalk: absent at start; a push waits for it, and everything works
   await soon("the push", pushed);
   assertEquals((await soon("the job", taking)).id, "a");
   assertEquals(driver.state, { state: "ready" });
-  assertEquals(told(bench, "pipeline_volatile"), []);
+  assertEquals(bench.of("pipeline_volatile"), []);
 });
 
 Deno.test("beanstalk: killed and started again: nothing is lost, nothing that was taken comes again", async () => {
@@ -85,32 +72,14 @@ Deno.test("beanstalk: killed and started again: nothing is lost, nothing that wa
   assertEquals(new Set(rest), new Set([...ids(100).slice(10, 30), ...ids(100).slice(50), "late"]));
   await Promise.all(held.slice(40).map((one) => driver.settle(one, { kind: "ack" })));
   assertEquals(await driver.stat(), { ...NONE, dead: 10 });
-  assertEquals(told(bench, "job_unsettled"), []);
+  assertEquals(bench.of("job_unsettled"), []);
 });
 
 Deno.test("beanstalk: ended in the middle of a stream of pushes: what was confirmed is there", async () => {
   await using server = await BrokerServer.start(beanstalkd());
   await using bench = new BeanstalkBench(server.port);
   const driver = await bench.open();
-  const confirmed: string[] = [];
-  const push = async (id: string) => {
-    await driver.push(jobs([id]), AbortSignal.timeout(15_000));
-    confirmed.push(id);
-  };
-  const before = ids(3000, "b").map((id) => push(id).catch(() => {}));
-  await until("some are there", () => confirmed.length > 0);
-  await server.kill();
-  await server.start();
-  await Promise.all(before);
-  await push("after");
-  const seen = new Set<string>();
-  while (!confirmed.every((id) => seen.has(id))) {
-    const some = await soon("jobs", driver.take(1000, new AbortController().signal));
-    for (const one of some) {
-      seen.add(one.id);
-      driver.settle(one, { kind: "ack" });
-    }
-  }
+  await confirmedStays(server, driver, 3000);
 });
 
 Deno.test("beanstalk: frozen: noticed, and what waits ends; thawed: it goes on", async () => {
@@ -151,7 +120,7 @@ Deno.test("beanstalk: one that forgot everything: said, and the jobs of others a
   await other.push(jobs(["new"]));
   await ready(driver);
   await soon("both", Promise.all([a, b].map((one) => driver.settle(one, { kind: "ack" }))));
-  assertEquals(told(bench, "job_unsettled").length, 2);
+  assertEquals(bench.of("job_unsettled").length, 2);
   assertEquals(await drain(other, 1), ["new"]);
 });
 
@@ -160,14 +129,7 @@ Deno.test("beanstalk: a job that takes longer than its time is given to nobody e
   await using bench = new BeanstalkBench(server.port, { timeout: 3000 });
   await using one = await bench.open();
   await using other = await bench.open();
-  await one.push(jobs(["long"]));
-  const long = await takeOne(one);
-  const enough = new AbortController();
-  const stolen = other.take(1, enough.signal).then((got) => got.map(({ id }) => id), () => []);
-  await bench.pass(4500);
-  enough.abort();
-  assertEquals(await stolen, []);
-  await one.settle(long, { kind: "ack" });
+  await staysOurs(one, other, () => bench.pass(4500));
   assertEquals(await one.stat(), NONE);
 });
 
@@ -197,7 +159,7 @@ Deno.test("beanstalk: jobs of strangers, and garbage", async () => {
   const [{ payload, error }] = await driver.dead(5);
   assertEquals(new TextDecoder().decode(payload), garbage);
   assert(error.includes("cannot be read"), error);
-  assertEquals(told(bench, "job_unreadable").length, 1);
+  assertEquals(bench.of("job_unreadable").length, 1);
   // It was to be ended within a second: it is kept as one of ours.
   await bench.pass(1500);
   assertEquals((await driver.stat()).reserved, 1);
@@ -221,7 +183,7 @@ Deno.test("beanstalk: what is too large is refused; what grows too large stays a
   assertEquals(await driver.stat(), NONE);
   await driver.push([fits]);
   await driver.settle(await takeOne(driver), again({ headers: { x: ["y".repeat(3000)] } }));
-  assertEquals(told(bench, "job_unsettled").length, 1);
+  assertEquals(bench.of("job_unsettled").length, 1);
   const same = await takeOne(driver);
   assertEquals([same.attempt, same.headers], [1, {}]);
   await driver.settle(same, { kind: "dead", error: "long ".repeat(1000) });
@@ -233,7 +195,7 @@ Deno.test("beanstalk: without a log it is said that its end loses all jobs", asy
   await using server = await BrokerServer.start(beanstalkd.inMemory());
   await using bench = new BeanstalkBench(server.port);
   await bench.open();
-  assertEquals(told(bench, "pipeline_volatile").length, 1);
+  assertEquals(bench.of("pipeline_volatile").length, 1);
 });
 
 Deno.test("beanstalk: closed while it is away: in time, and what it had is told", async () => {
@@ -244,22 +206,16 @@ Deno.test("beanstalk: closed while it is away: in time, and what it had is told"
   await takeOne(driver);
   server.freeze();
   await soon("the close", Promise.resolve(driver[Symbol.asyncDispose]()), 8000);
-  assertEquals(told(bench, "jobs_left_behind").length, 1);
+  assertEquals(bench.of("jobs_left_behind").length, 1);
   server.thaw();
 });
 
 Deno.test("beanstalk: doctor's question", async () => {
   await using server = await BrokerServer.start(beanstalkd());
-  const host = {
-    clock: realClock,
-    system: new FakeSystem(realClock),
-    state_dir: "/nowhere",
-    emit() {},
-  };
   const ask = (port: number) => {
     const settings = settingsOf({ driver: "beanstalk" });
     const broker = { addr: { host: "127.0.0.1", port }, timeout: 30_000 };
-    return beanstalk.check!(settings, broker, host, AbortSignal.timeout(3000));
+    return beanstalk.check!(settings, broker, hostOf(), AbortSignal.timeout(3000));
   };
   await ask(server.port);
   const nobody = freePort();

@@ -4,20 +4,10 @@ import { assertEquals } from "@std/assert";
 import type { Driver } from "../../plugins/jobs/driver.ts";
 import { beanstalkd } from "../kit/brokers/beanstalk.ts";
 import { BeanstalkBench } from "../kit/brokers/beanstalk_bench.ts";
+import { drain, ids, jobs, NONE } from "../kit/brokers/scenes.ts";
 import { BrokerServer } from "../kit/brokers/server.ts";
 import { soon, until } from "../kit/wait.ts";
-import { jobOf, takeAll } from "../unit/plugins/jobs/conformance/kit.ts";
-
-const ids = (count: number) => Array.from({ length: count }, (_, i) => `j${i}`);
-const jobs = (names: string[]) => names.map((id) => jobOf({ id }));
-const NONE = { waiting: 0, delayed: 0, reserved: 0, dead: 0 };
-
-/** Everything that is left, settled. */
-async function drain(driver: Driver, count: number): Promise<string[]> {
-  const taken = await soon("the rest", takeAll(driver, count));
-  await Promise.all(taken.map((one) => driver.settle(one, { kind: "ack" })));
-  return taken.map(({ id }) => id);
-}
+import { takeAll } from "../unit/plugins/jobs/conformance/kit.ts";
 
 /** A way to a server whose end only we notice, as when a router forgets a connection. */
 class Way implements AsyncDisposable {

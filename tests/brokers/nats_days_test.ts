@@ -1,13 +1,21 @@
 /** The driver nats on bad days: the server is absent, ends, freezes; a daemon vanishes. */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import type { Driver } from "../../plugins/jobs/driver.ts";
 import { nats } from "../../plugins/jobs/nats/recipe.ts";
-import { realClock } from "../../lib/os/clock.ts";
+import { hostOf } from "../kit/brokers/bench.ts";
 import { natsServer } from "../kit/brokers/nats.ts";
 import { NatsBench } from "../kit/brokers/nats_bench.ts";
+import {
+  confirmedStays,
+  down,
+  drain,
+  ids,
+  jobs,
+  NONE,
+  ready,
+  staysOurs,
+} from "../kit/brokers/scenes.ts";
 import { BrokerServer } from "../kit/brokers/server.ts";
-import { FakeSystem } from "../kit/fake_system.ts";
 import { freePort } from "../kit/ports.ts";
 import { Scratch } from "../kit/scratch.ts";
 import { soon, until } from "../kit/wait.ts";
@@ -19,28 +27,12 @@ import {
   takeOne,
 } from "../unit/plugins/jobs/conformance/kit.ts";
 
-const ids = (count: number, prefix = "j") => Array.from({ length: count }, (_, i) => prefix + i);
-const jobs = (names: string[]) => names.map((id) => jobOf({ id }));
-const ready = (driver: Driver) => until("it is ready", () => driver.state.state === "ready");
-const NONE = { waiting: 0, delayed: 0, reserved: 0, dead: 0 };
-
-/** Everything that is left, settled. */
-async function drain(driver: Driver, count: number): Promise<string[]> {
-  const taken = await soon("the rest", takeAll(driver, count));
-  await Promise.all(taken.map((one) => driver.settle(one, { kind: "ack" })));
-  return taken.map(({ id }) => id);
-}
-
 Deno.test("nats: absent at start; a push waits for it, and everything works when it comes", async () => {
   const server = new BrokerServer(natsServer());
   await using _ = server;
   await using bench = new NatsBench(server.address);
-  const driver = await bench.open();
-  const down = await until("it says why", () => {
-    const { state } = driver;
-    return state.state === "connecting" && state.error !== undefined && state;
-  });
-  assert(down.next_try_at !== undefined);
+  const driver = await bench.begin();
+  assert((await down(driver)).next_try_at !== undefined);
   const impatient = new AbortController();
   const given = driver.push(jobs(["never"]), impatient.signal);
   impatient.abort(new Error("too long"));
@@ -89,21 +81,7 @@ Deno.test("nats: ended in the middle of a stream of pushes: what was confirmed i
   await using server = await BrokerServer.start(natsServer());
   await using bench = new NatsBench(server.address);
   const driver = await bench.open();
-  const confirmed: string[] = [];
-  const push = async (id: string) => {
-    await driver.push(jobs([id]), AbortSignal.timeout(15_000));
-    confirmed.push(id);
-  };
-  const before = ids(300, "b").map((id) => push(id).catch(() => {}));
-  await until("some are there", () => confirmed.length > 0);
-  await server.kill();
-  await server.start();
-  await Promise.all(before);
-  await push("after");
-  const seen = new Set<string>();
-  while (!confirmed.every((id) => seen.has(id))) {
-    for (const id of await drain(driver, 1)) seen.add(id);
-  }
+  await confirmedStays(server, driver, 300);
 });
 
 Deno.test("nats: frozen: noticed, and what waits ends; thawed: it goes on", async () => {
@@ -132,19 +110,15 @@ Deno.test("nats: a wrong password is said, and it is tried for ever", async () =
   const user = { user: "shop", password: "right" };
   await using server = await BrokerServer.start(natsServer(user));
   await using wrong = new NatsBench(server.address, { user: "shop", password: "wrong" });
-  const driver = await wrong.open();
-  const down = await until("it says why", () => {
-    const { state } = driver;
-    return state.state === "connecting" && state.error !== undefined && state;
-  });
-  assert(/authorization/i.test(down.error!), down.error);
-  assert(!down.error!.includes("wrong"));
+  const { error } = await down(await wrong.begin());
+  assert(/authorization/i.test(error), error);
+  assert(!error.includes("wrong"));
   await using right = new NatsBench(server.address, user);
   await using other = await right.open();
   await other.push(jobs(["a"]));
   const url = `nats://shop:right@${server.address}`;
   await using inUrl = new NatsBench(server.address, { addr: url });
-  await ready(await inUrl.open());
+  await inUrl.open();
 });
 
 Deno.test("nats: what a killed daemon had comes to another after ack_wait", async () => {
@@ -184,14 +158,7 @@ Deno.test("nats: a job that takes longer than ack_wait is given to nobody else",
   const config = bench.config("shared", { ack_wait: 1000 });
   await using one = await bench.open("shared", { config });
   await using other = await bench.open("shared", { config });
-  await one.push(jobs(["long"]));
-  const long = await takeOne(one);
-  const enough = new AbortController();
-  const stolen = other.take(1, enough.signal).then((got) => got.map(({ id }) => id), () => []);
-  await bench.pass(2500);
-  enough.abort();
-  assertEquals(await stolen, []);
-  await one.settle(long, { kind: "ack" });
+  await staysOurs(one, other, () => bench.pass(2500));
   assertEquals(await one.stat(), NONE);
 });
 
@@ -285,24 +252,15 @@ Deno.test("nats: TLS, with the server's certificate and without it", async () =>
   await driver.push(jobs(["a"]));
   assertEquals((await takeOne(driver)).id, "a");
   await using distrusting = new NatsBench("", { addr });
-  const refused = await distrusting.open();
-  await until("it says why", () => {
-    const { state } = refused;
-    return state.state === "connecting" && /certificate/i.test(state.error ?? "");
-  });
+  const { error } = await down(await distrusting.begin());
+  assert(/certificate/i.test(error), error);
 });
 
 Deno.test("nats: doctor's question", async () => {
   await using server = await BrokerServer.start(natsServer({ user: "u", password: "p" }));
-  const host = {
-    clock: realClock,
-    system: new FakeSystem(realClock),
-    state_dir: "/nowhere",
-    emit() {},
-  };
   const ask = (addr: string) => {
     const settings = settingsOf({ driver: "nats" });
-    return nats.check!(settings, { addr }, host, new AbortController().signal);
+    return nats.check!(settings, { addr }, hostOf(), new AbortController().signal);
   };
   await ask(`nats://u:p@${server.address}`);
   await assertRejects(() => ask(`nats://u:x@${server.address}`), Error, "uthorization");

@@ -16,6 +16,7 @@ import { Keys } from "../../plugins/jobs/nats/keys.ts";
 import { keyStream, placesOf } from "../../plugins/jobs/nats/names.ts";
 import { natsServer } from "../kit/brokers/nats.ts";
 import { NatsBench } from "../kit/brokers/nats_bench.ts";
+import { down } from "../kit/brokers/scenes.ts";
 import { BrokerServer } from "../kit/brokers/server.ts";
 import { soon, until } from "../kit/wait.ts";
 import { jobOf, settleOne, takeAll, takeOne } from "../unit/plugins/jobs/conformance/kit.ts";
@@ -278,10 +279,6 @@ Deno.test("nats: a server without JetStream is said", async () => {
   };
   await using server = await BrokerServer.start(plain);
   await using here = new NatsBench(server.address);
-  const driver = await here.open();
-  const down = await until("it says why", () => {
-    const { state } = driver;
-    return state.state === "connecting" && state.error !== undefined && state;
-  });
-  assert(down.error!.includes("JetStream is not enabled"), down.error);
+  const { error } = await down(await here.begin());
+  assert(error.includes("JetStream is not enabled"), error);
 });

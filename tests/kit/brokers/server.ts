@@ -79,7 +79,13 @@ export class BrokerServer implements AsyncDisposable {
 
   /** It does not answer any more, and its connections stay. */
   freeze(): void {
-    Deno.kill(-this.#child!.pid, "SIGSTOP");
+    const { pid } = this.#child!;
+    Deno.kill(-pid, "SIGSTOP");
+    const end = performance.now() + LIMIT;
+    // It is carried out thread by thread, and one that is late may still answer.
+    while (!hasStopped(pid)) {
+      if (performance.now() > end) throw new Error(`${this.#recipe.name} does not stand still`);
+    }
   }
 
   thaw(): void {
@@ -128,4 +134,12 @@ export class BrokerServer implements AsyncDisposable {
 async function accepts(port: number): Promise<boolean> {
   using _ = await Deno.connect({ hostname: "127.0.0.1", port });
   return true;
+}
+
+/** Whether none of its threads runs. */
+function hasStopped(pid: number): boolean {
+  return [...Deno.readDirSync(`/proc/${pid}/task`)].every(({ name }) => {
+    const stat = Deno.readTextFileSync(`/proc/${pid}/task/${name}/stat`);
+    return stat.slice(stat.lastIndexOf(")") + 2).startsWith("T");
+  });
 }
