@@ -35,10 +35,12 @@ function runs(d: Daemon): Run[] {
   });
 }
 
-/** Waits until one more run was worked on. @returns when it was due */
+/** Waits until one more run was worked on and acknowledged. @returns when it was due */
 async function another(d: Daemon): Promise<string> {
   const before = runs(d).length;
-  return await until("a run", () => runs(d)[before]?.due);
+  const due = await until("a run", () => runs(d)[before]?.due);
+  await emptied(d);
+  return due;
 }
 
 /** SIGKILL, and another daemon, which finds that book. @returns whether it pushed that run again */
@@ -67,7 +69,6 @@ daemonTest(
     }
     assert(again, "a run was pushed a second time");
     await another(d);
-    await emptied(d);
     const all = runs(d);
     const dues = all.map(({ due }) => due);
     assertEquals(new Set(dues).size, all.length, JSON.stringify(all));
