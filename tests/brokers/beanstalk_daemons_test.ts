@@ -1,13 +1,14 @@
 /** Real daemons on one beanstalkd: they share the jobs, either is killed, and the other goes on. */
 
-import { assert, assertEquals } from "@std/assert";
+import { assertEquals } from "@std/assert";
 import { beanstalkd } from "../kit/brokers/beanstalk.ts";
+import { eitherIsKilled } from "../kit/brokers/daemons.ts";
 import { BrokerServer } from "../kit/brokers/server.ts";
 import { type Daemon, startDaemon } from "../kit/daemon.ts";
 import type { Place } from "../kit/daemon_options.ts";
 import { deliveries, emptied, holdJob, JOB_WORKER, jobs, push } from "../kit/jobs.ts";
 import { until } from "../kit/wait.ts";
-import { pidsOf, runs, told } from "../kit/workers.ts";
+import { told } from "../kit/workers.ts";
 
 /** A daemon with the pipeline `mail` on that server. */
 function onBeanstalk({ address }: BrokerServer, log: string): Promise<Daemon> {
@@ -21,29 +22,7 @@ Deno.test("beanstalk: two daemons share the jobs; whichever is killed, the other
   await using server = await BrokerServer.start(beanstalkd());
   await using one = await onBeanstalk(server, "beanstalk-daemons-one.log");
   await using two = await onBeanstalk(server, "beanstalk-daemons-two.log");
-  await using held = await holdJob(one);
-  const has = (await pidsOf(one)).includes(held.pid) ? one : two;
-  const other = has === one ? two : one;
-  has.kill("SIGKILL");
-  await has.ended();
-  // As when its machine is gone: the worker would wait at the gate still.
-  Deno.kill(held.pid, "SIGKILL");
-  const pid = await held.again();
-  assert((await pidsOf(other)).includes(pid), "the other daemon has it");
-  await until("the worker of the dead daemon to be gone", () => !runs(held.pid));
-  held.finish();
-  const more: string[] = [];
-  for (let i = 0; i < 5; i++) more.push(await push(other, "log", other.path("log")));
-  await emptied(other);
-  assertEquals(deliveries(other), [held.id, ...more]);
-  await has.start();
-  const from = await push(has, "log", has.path("log"));
-  await until("it is done", () => [...deliveries(one), ...deliveries(two)].includes(from));
-  await emptied(has);
-  for (const daemon of [one, two]) {
-    assertEquals(await told(daemon, "job_unsettled"), []);
-    assertEquals(await told(daemon, "internal_error"), []);
-  }
+  await eitherIsKilled(one, two);
 });
 
 Deno.test("beanstalk: ends under a job that runs: the daemon goes on, and the job runs once", async () => {
