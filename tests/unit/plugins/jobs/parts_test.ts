@@ -33,6 +33,9 @@ Deno.test("who came first is served first, as long as there is something", async
   for (const most of [2, 5, 1]) waiters.wait(most).then((some) => got.push(some));
   const some = [1, 2, 3];
   assertEquals(waiters.first, 2);
+  // Nobody gets ahead of one for whom there is nothing yet.
+  waiters.serve((most) => most === 2 ? undefined : some.splice(0, most));
+  assertEquals([waiters.size, some.length], [3, 3]);
   waiters.serve((most) => some.length > 0 ? some.splice(0, most) : undefined);
   await turn();
   assertEquals(got, [[1, 2], [3]]);
@@ -100,7 +103,11 @@ Deno.test("a settlement is tried again and again, told once, until it is over", 
   const waiting = tries.again();
   over.abort(new Failure("it is closed"));
   await assertRejects(() => waiting, Failure, "it is closed");
-  await assertRejects(() => tries.again(new Error("late")), Failure, "it is closed");
+  await assertRejects(
+    () => new SettleTries(settler).again(new Error("late")),
+    Failure,
+    "it is closed",
+  );
   assertEquals(told.length, 1);
 });
 
