@@ -82,5 +82,6 @@ for (const shell of SHELLS) {
     assertEquals(await completing.offers("supervisor jobs stat "), ["App.Mail", "mail"]);
     assertEquals(await completing.offers("supervisor jobs push m"), ["mail"]);
     assertEquals(await completing.offers("supervisor jobs --json retry A"), ["App.Mail"]);
+    assertEquals(await completing.offers("supervisor explain A"), ["App.Mail"]);
   });
 }

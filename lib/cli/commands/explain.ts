@@ -13,7 +13,7 @@ export const explain: Command = {
     {
       name: "NAME",
       about: "a process, one copy (web#0), a pool, a worker (http#0), a release or a pipeline",
-      names: ["process", "pool", "release"],
+      names: ["process", "pool", "release", "pipeline"],
     },
   ],
   options: [],

@@ -76,6 +76,8 @@ async function namesOf(client: ControlClient, kinds: readonly Named[]): Promise<
   const found: string[] = [];
   for (const kind of kinds) {
     if (kind === "pipeline") {
+      // Without the section there is nobody to be asked for them.
+      if (!(await client.status()).intakes.some(({ name }) => name === "jobs")) continue;
       const { pipelines } = await client.jobs.pipelines({});
       found.push(...pipelines.map(({ pipeline }) => pipeline));
     } else found.push(...namesIn(await client.status(), kind));
