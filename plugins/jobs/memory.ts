@@ -19,6 +19,7 @@ import { Failure } from "../../lib/core/failure.ts";
 import { formatSize } from "../../lib/core/size.ts";
 import type { Emit } from "../../lib/telemetry/events.ts";
 import { Closing } from "./closing.ts";
+import { deadOf, Delivered } from "./delivered.ts";
 import type {
   Abilities,
   DeadJob,
@@ -55,32 +56,18 @@ export const memory: DriverRecipe = {
 export type MemoryHost = Pick<DriverHost, "clock" | "emit">;
 
 /** A job that lies here; made anew for every delivery, so that each is told from the one before. */
-class Stored implements Delivery {
-  readonly id: string;
-  readonly name: string;
-  readonly payload: Uint8Array;
-  readonly priority: number;
-  readonly delay: number;
-  readonly auto_ack: boolean;
-  readonly unique?: string;
-
+class Stored extends Delivered {
   constructor(
     job: Job,
-    readonly headers: JobHeaders,
-    readonly attempt: number,
-    readonly error: string | undefined,
+    headers: JobHeaders,
+    attempt: number,
+    error: string | undefined,
     /** Place among those of the same priority. */
     readonly seq: number,
     /** Clock milliseconds; not before then. */
     readonly due: number,
   ) {
-    this.id = job.id;
-    this.name = job.name;
-    this.payload = job.payload;
-    this.priority = job.priority;
-    this.delay = job.delay;
-    this.auto_ack = job.auto_ack;
-    this.unique = job.unique;
+    super(job, job.payload, headers, attempt, error);
   }
 }
 
@@ -274,20 +261,7 @@ export class MemoryDriver implements Driver {
   }
 
   #bury(job: Stored, error: string): void {
-    const { attempt: attempts } = job;
-    this.#dead.push({
-      id: job.id,
-      name: job.name,
-      payload: job.payload,
-      headers: job.headers,
-      priority: job.priority,
-      delay: job.delay,
-      auto_ack: job.auto_ack,
-      unique: job.unique,
-      attempts,
-      error,
-      died_at: this.#clock.wall(),
-    });
+    this.#dead.push(deadOf(job, error, this.#clock.wall()));
     if (this.#dead.length <= MAX_DEAD) return;
     this.#size -= this.#dead.shift()!.payload.length;
     const reason = `more than ${MAX_DEAD} dead letters`;

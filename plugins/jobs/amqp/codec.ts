@@ -20,7 +20,7 @@
 
 import { Buffer } from "node:buffer";
 import { Failure, messageOf } from "../../../lib/core/failure.ts";
-import type { DeadJob, Job, JobHeaders } from "../driver.ts";
+import type { Job, JobHeaders } from "../driver.ts";
 
 /** Name of a job that brings none, as RoadRunner's. */
 export const UNNAMED = "deduced_by_rr";
@@ -160,11 +160,4 @@ function textsOf(value: unknown): string[] {
   if (typeof value === "number" || typeof value === "boolean") return [String(value)];
   if (value instanceof Uint8Array) return [new TextDecoder().decode(value)];
   return value === null || value === undefined ? [] : [JSON.stringify(value)];
-}
-
-/** A dead letter, as it is shown. */
-export function deadOf(decoded: Decoded): DeadJob {
-  const { id, name, payload, headers, priority, delay, auto_ack, unique, died_at } = decoded;
-  const own = { id, name, payload, headers, priority, delay, auto_ack, unique, died_at };
-  return { ...own, attempts: decoded.attempt, error: decoded.error ?? "" };
 }

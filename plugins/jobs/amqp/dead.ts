@@ -14,11 +14,19 @@
 import type { Channel, GetMessage } from "amqplib";
 import type { DeadJob } from "../driver.ts";
 import { InTurn } from "../in_turn.ts";
-import { deadOf, decode, type Decoded } from "./codec.ts";
+import { ended, type Letter, listed, type Look } from "../letters.ts";
+import { decode, type Decoded } from "./codec.ts";
 import type { Session } from "./session.ts";
 
 /** Letters that are looked at; those behind are reached when some before them are gone. */
 export const MAX_SCAN = 10_000;
+
+/** One, and where it was taken. */
+interface Got extends Letter {
+  readonly job: Decoded;
+  readonly letter: GetMessage;
+  readonly channel: Channel;
+}
 
 /** See the file's comment. */
 export class DeadLetters {
@@ -37,41 +45,29 @@ export class DeadLetters {
   }
 
   /** Up to `most`, oldest first, after the one with id `after`. */
-  async list(session: Session, most: number, after?: string): Promise<DeadJob[]> {
-    const jobs: DeadJob[] = [];
-    let isPast = after === undefined;
-    await this.#walk(session, ({ job }) => {
-      if (isPast) jobs.push(deadOf(job));
-      else isPast = job.id === after;
-      return jobs.length < most;
-    });
-    return jobs;
+  list(session: Session, most: number, after?: string): Promise<DeadJob[]> {
+    return listed((look) => this.#walk(session, look), most, after);
   }
 
   /** Ends the oldest of that id, after `first` was done with it. @returns false: there is none */
-  async take(
+  take(
     session: Session,
     id: string,
     first: (job: Decoded) => Promise<void> = () => Promise.resolve(),
   ): Promise<boolean> {
-    let isFound = false;
-    await this.#walk(session, async ({ job, letter, channel }) => {
-      if (job.id !== id) return true;
-      await first(job);
-      channel.ack(letter);
-      isFound = true;
-      return false;
-    });
-    return isFound;
+    return ended<Got>(
+      (look) => this.#walk(session, look),
+      id,
+      async ({ job, letter, channel }) => {
+        await first(job);
+        channel.ack(letter);
+        return true;
+      },
+    );
   }
 
   /** Shows letters to `look`, from the oldest, until it has enough. */
-  #walk(
-    session: Session,
-    look: (
-      one: { job: Decoded; letter: GetMessage; channel: Channel },
-    ) => boolean | Promise<boolean>,
-  ): Promise<void> {
+  #walk(session: Session, look: Look<Got>): Promise<void> {
     if (!session.keepsDead) return Promise.resolve();
     return this.#questions.run(() =>
       session.aside(async (channel) => {

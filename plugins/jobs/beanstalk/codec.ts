@@ -15,7 +15,7 @@
  */
 
 import { messageOf } from "../../../lib/core/failure.ts";
-import type { DeadJob, Job, JobHeaders } from "../driver.ts";
+import type { Job, JobHeaders } from "../driver.ts";
 
 /** As RoadRunner calls what a stranger sent without a name. */
 const UNNAMED = "deduced_by_rr";
@@ -125,16 +125,6 @@ function checked(value: unknown): Line {
     Object.values(line.headers).every(isTexts);
   if (!isRight) throw new Error("a field is missing, or is not what it should be");
   return line as Line;
-}
-
-/** A dead letter, as it is shown. */
-export function deadOf(decoded: Decoded): DeadJob {
-  const { id, name, payload, headers, priority, delay, auto_ack, unique } = decoded;
-  const { attempt: attempts, error = "", died_at = 0 } = decoded;
-  return {
-    ...{ id, name, payload, headers, priority, delay, auto_ack, unique },
-    ...{ attempts, error, died_at },
-  };
 }
 
 /** As beanstalkd serves: the lower number first. */

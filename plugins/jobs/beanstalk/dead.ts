@@ -12,7 +12,8 @@
 
 import type { DeadJob } from "../driver.ts";
 import { InTurn } from "../in_turn.ts";
-import { deadOf, decode, type Decoded } from "./codec.ts";
+import { ended, type Letter, listed, type Look } from "../letters.ts";
+import { decode, type Decoded } from "./codec.ts";
 import { reservedOf, type Session } from "./session.ts";
 import type { Wire } from "./wire.ts";
 
@@ -20,6 +21,13 @@ import type { Wire } from "./wire.ts";
 const MAX_SCAN = 10_000;
 /** Reserved at a time, and bytes of them. */
 const STRIDE = { letters: 32, bytes: 32 * 1024 * 1024 };
+
+/** One, and where it is reserved. */
+interface Got extends Letter {
+  readonly job: Decoded;
+  readonly number: string;
+  readonly wire: Wire;
+}
 
 /** See the file's comment. */
 export class DeadLetters {
@@ -40,38 +48,28 @@ export class DeadLetters {
   }
 
   /** Up to `most`, oldest first, after the one with id `after`. */
-  async list(session: Session, most: number, after?: string): Promise<DeadJob[]> {
-    const jobs: DeadJob[] = [];
-    let isPast = after === undefined;
-    await this.#walk(session, ({ job }) => {
-      if (isPast) jobs.push(deadOf(job));
-      else isPast = job.id === after;
-      return jobs.length < most;
-    });
-    return jobs;
+  list(session: Session, most: number, after?: string): Promise<DeadJob[]> {
+    return listed((look) => this.#walk(session, look), most, after);
   }
 
   /** Ends the oldest of that id, after `first` was done with it. @returns false: there is none */
-  async take(
+  take(
     session: Session,
     id: string,
     first: (job: Decoded) => Promise<void> = () => Promise.resolve(),
   ): Promise<boolean> {
-    let isFound = false;
-    await this.#walk(session, async ({ job, number, wire }) => {
-      if (job.id !== id) return true;
-      await first(job);
-      isFound = (await wire.one(`delete ${number}`)).word === "DELETED";
-      return false;
-    });
-    return isFound;
+    return ended<Got>(
+      (look) => this.#walk(session, look),
+      id,
+      async ({ job, number, wire }) => {
+        await first(job);
+        return (await wire.one(`delete ${number}`)).word === "DELETED";
+      },
+    );
   }
 
   /** Shows letters to `look`, from the oldest, until it has enough. */
-  #walk(
-    session: Session,
-    look: (one: { job: Decoded; number: string; wire: Wire }) => boolean | Promise<boolean>,
-  ): Promise<void> {
+  #walk(session: Session, look: Look<Got>): Promise<void> {
     return this.#questions.run(() =>
       session.aside(this.#tube, async (wire) => {
         const fitting = Math.floor(STRIDE.bytes / session.max_size);

@@ -7,20 +7,11 @@
  */
 
 import type { Clock, Timer } from "../../../lib/core/clock.ts";
-import type { Delivery, JobHeaders } from "../driver.ts";
+import { Delivered } from "../delivered.ts";
+import type { Delivery } from "../driver.ts";
 
 /** A job that we have; the server's answer is to be sent to `reply`. */
-export class Reserved implements Delivery {
-  readonly id: string;
-  readonly name: string;
-  readonly payload: Uint8Array;
-  readonly headers: JobHeaders;
-  readonly priority: number;
-  readonly delay = 0;
-  readonly auto_ack: boolean;
-  readonly unique?: string;
-  readonly attempt: number;
-  readonly error?: string;
+export class Reserved extends Delivered {
   settling = false;
 
   constructor(
@@ -31,15 +22,7 @@ export class Reserved implements Delivery {
     /** Which stream of that name it lies in. */
     readonly created: string,
   ) {
-    this.id = job.id;
-    this.name = job.name;
-    this.payload = job.payload;
-    this.headers = job.headers;
-    this.priority = job.priority;
-    this.auto_ack = job.auto_ack;
-    this.unique = job.unique;
-    this.attempt = job.attempt;
-    this.error = job.error;
+    super(job, job.payload, job.headers, job.attempt, job.error);
   }
 }
 

@@ -15,7 +15,8 @@
  * never an exception.
  */
 
-import type { DeadJob, Delivery, Job, JobHeaders } from "../driver.ts";
+import { Delivered } from "../delivered.ts";
+import type { DeadJob, Job, JobHeaders } from "../driver.ts";
 
 /** As RoadRunner calls what a stranger sent without a name. */
 const NO_NAME = "deduced_by_rr";
@@ -24,33 +25,19 @@ const NO_NAME = "deduced_by_rr";
 export type Entry = readonly [id: Uint8Array, fields: readonly Uint8Array[]];
 
 /** A job that is reserved here, with what Redis has to be told to end it. */
-export class Held implements Delivery {
-  readonly id: string;
-  readonly name: string;
-  readonly headers: JobHeaders;
-  readonly priority: number;
-  readonly delay: number;
-  readonly auto_ack: boolean;
-  readonly unique?: string;
-
+export class Held extends Delivered {
   constructor(
     meta: Meta,
-    readonly payload: Uint8Array,
-    readonly attempt: number,
-    readonly error: string | undefined,
+    payload: Uint8Array,
+    attempt: number,
+    error: string | undefined,
     /** The consumer that has it. */
     readonly consumer: string,
     /** Of the stream in which it is. */
     readonly lane: string,
     readonly entry: string,
   ) {
-    this.id = meta.id;
-    this.name = meta.name;
-    this.headers = meta.headers;
-    this.priority = meta.priority;
-    this.delay = meta.delay;
-    this.auto_ack = meta.auto_ack;
-    this.unique = meta.unique;
+    super(meta, payload, meta.headers, attempt, error);
   }
 }
 
@@ -68,15 +55,7 @@ export class Garbage extends Held {
 }
 
 /** What stands in `m`. */
-interface Meta {
-  id: string;
-  name: string;
-  headers: JobHeaders;
-  priority: number;
-  delay: number;
-  auto_ack: boolean;
-  unique?: string;
-}
+type Meta = Omit<Job, "payload">;
 
 const NOTHING: Meta = {
   id: "",

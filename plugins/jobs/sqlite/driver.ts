@@ -14,6 +14,7 @@ import type { PipelineConfig } from "../../../lib/config/roadrunner/jobs.ts";
 import type { Clock } from "../../../lib/core/clock.ts";
 import { Failure } from "../../../lib/core/failure.ts";
 import { Closing } from "../closing.ts";
+import { Delivered } from "../delivered.ts";
 import type {
   Abilities,
   DeadJob,
@@ -22,7 +23,6 @@ import type {
   DriverStat,
   DriverState,
   Job,
-  JobHeaders,
   Settlement,
 } from "../driver.ts";
 import type { JobsFile } from "./file.ts";
@@ -43,30 +43,11 @@ export interface Lease extends AsyncDisposable {
 }
 
 /** A job that was taken out of a file. */
-class Taken implements Delivery {
-  readonly id: string;
-  readonly name: string;
-  readonly payload: Uint8Array;
-  readonly headers: JobHeaders;
-  readonly priority: number;
-  readonly delay: number;
-  readonly auto_ack: boolean;
-  readonly unique?: string;
-  readonly attempt: number;
-  readonly error?: string;
+class Taken extends Delivered {
   readonly key: number;
 
   constructor(job: GivenJob) {
-    this.id = job.id;
-    this.name = job.name;
-    this.payload = job.payload;
-    this.headers = job.headers;
-    this.priority = job.priority;
-    this.delay = job.delay;
-    this.auto_ack = job.auto_ack;
-    this.unique = job.unique;
-    this.attempt = job.attempt;
-    this.error = job.error;
+    super(job, job.payload, job.headers, job.attempt, job.error);
     this.key = job.key;
   }
 }
