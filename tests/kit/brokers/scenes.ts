@@ -67,7 +67,7 @@ export async function confirmedStays(
   }
 }
 
-/** A job that takes longer than its place at the broker is kept for a daemon: the other gets none. */
+/** A job that takes longer than its broker waits for is given to nobody else; `hold`: that long. */
 export async function staysOurs(
   one: Driver,
   other: Driver,
