@@ -1,10 +1,11 @@
 /** What can be asked of pipelines while they are at work, and what a reload makes of them. */
 
 import { assertEquals, assertMatch, assertRejects } from "@std/assert";
+import type { JobsConfig } from "../../../../lib/config/roadrunner/jobs.ts";
 import { Failure } from "../../../../lib/core/failure.ts";
 import { MemoryDriver } from "../../../../plugins/jobs/memory.ts";
 import { pipelineStates } from "../../../../plugins/jobs/states.ts";
-import { DONE, jobsOf, newJob, pool, say, Stage } from "./kit.ts";
+import { DONE, jobsOf, newJob, pool, say, Stage, withJobs } from "./kit.ts";
 
 function names(stage: Stage): string[] {
   return stage.intake.engine.pipelines().map(({ name }) => name);
@@ -74,6 +75,26 @@ Deno.test("declared at the same time under one name: one of them", async () => {
   const both = await Promise.allSettled([declare(), declare()]);
   assertEquals(both.map(({ status }) => status).toSorted(), ["fulfilled", "rejected"]);
 });
+
+const LATE: [what: string, jobs: JobsConfig | undefined, why: RegExp][] = [
+  ["removes the section", undefined, /there is no section jobs/],
+  ["writes the same name", jobsOf({ mail: {}, x: { priority: 3 } }), /already exists, name: x/],
+];
+
+for (const [what, jobs, why] of LATE) {
+  Deno.test(`declared while a reload ${what}: refused, and nothing is left of it`, async () => {
+    await using stage = await Stage.live();
+    const { intake } = stage;
+    const next = withJobs(jobs);
+    const rebinding = await intake.rebind(next);
+    const declared = intake.engine.declare({ name: "x", driver: "memory" });
+    rebinding?.commit();
+    intake.configure(next);
+    assertMatch((await assertRejects(() => declared, Failure)).message, why);
+    assertEquals(names(stage), Object.keys(jobs?.pipelines ?? {}));
+    assertEquals(stage.events("pipeline_declared"), []);
+  });
+}
 
 const BAD: [values: Record<string, string>, why: RegExp][] = [
   [{ name: "x" }, /^no associated driver with the pipeline$/],
