@@ -2,13 +2,13 @@
 
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { Failure } from "../../lib/core/failure.ts";
-import { realClock } from "../../lib/os/clock.ts";
 import { amqp } from "../../plugins/jobs/amqp/recipe.ts";
 import type { Delivery, Driver } from "../../plugins/jobs/driver.ts";
 import { rabbitmq } from "../kit/brokers/amqp.ts";
 import { AmqpBench } from "../kit/brokers/amqp_bench.ts";
+import { hostOf } from "../kit/brokers/bench.ts";
+import { down, jobs, ready } from "../kit/brokers/scenes.ts";
 import { BrokerServer } from "../kit/brokers/server.ts";
-import { FakeSystem } from "../kit/fake_system.ts";
 import { soon, until } from "../kit/wait.ts";
 import {
   again,
@@ -23,8 +23,7 @@ import {
 const server = await BrokerServer.start(rabbitmq("max_message_size = 1000000\n"));
 Deno.test.afterAll(() => server[Symbol.asyncDispose]());
 
-const isReady = (driver: Driver) =>
-  until("it is connected", () => driver.state.state === "ready", 60_000);
+const isReady = (driver: Driver) => ready(driver, 60_000);
 const isDown = (driver: Driver) =>
   until("the loss is seen", () => driver.state.state === "connecting", 60_000);
 const ids = (jobs: Delivery[]) => jobs.map(({ id }) => id).toSorted();
@@ -32,13 +31,9 @@ const ids = (jobs: Delivery[]) => jobs.map(({ id }) => id).toSorted();
 Deno.test("amqp: RabbitMQ is not there at the start", async () => {
   await server.stop();
   await using bench = new AmqpBench(server.address);
-  const driver = bench.make();
-  await driver.open();
-  const state = await until("a try has failed", () => {
-    const { state } = driver;
-    return state.state === "connecting" && state.error !== undefined && state;
-  });
-  assertStringIncludes(state.error!, "ECONNREFUSED");
+  const driver = await bench.begin();
+  const state = await down(driver);
+  assertStringIncludes(state.error, "ECONNREFUSED");
   assert(Date.parse(state.next_try_at!) > 0);
   const late = AbortSignal.abort(new Error("too late"));
   await assertRejects(() => driver.push([jobOf()], late), Failure, server.address);
@@ -58,7 +53,7 @@ Deno.test("amqp: RabbitMQ is not there at the start", async () => {
 Deno.test("amqp: a restart loses nothing, and what was settled meanwhile is not delivered again", async () => {
   await using bench = new AmqpBench(server.address);
   const driver = await bench.open();
-  await driver.push(["acked", "dead", "again", "back", "open"].map((id) => jobOf({ id })));
+  await driver.push(jobs(["acked", "dead", "again", "back", "open"]));
   const held = await takeAll(driver, 5);
   await driver.push([jobOf({ id: "waiting" }), jobOf({ id: "delayed", delay: 12_000 })]);
   await server.stop();
@@ -152,10 +147,9 @@ Deno.test("amqp: a wrong password is said, by the driver and to doctor", async (
     const { state } = driver;
     return state.state === "connecting" && state.error?.includes("ACCESS_REFUSED");
   });
-  const host = { system: new FakeSystem(realClock), clock: realClock, emit() {}, state_dir: "/" };
   const ask = (broker: unknown, written?: Record<string, unknown>) => {
     const settings = settingsOf({ driver: "amqp", config: bench.config("asked", written) });
-    return amqp.check!(settings, broker, host, new AbortController().signal);
+    return amqp.check!(settings, broker, hostOf(), new AbortController().signal);
   };
   const error = await assertRejects(() => ask(broker), Failure, "ACCESS_REFUSED");
   assert(!error.message.includes("wrong"), error.message);

@@ -6,24 +6,16 @@ import type { Driver } from "../../plugins/jobs/driver.ts";
 import { redis } from "../../plugins/jobs/redis/recipe.ts";
 import { redisServer } from "../kit/brokers/redis.ts";
 import { command, RedisDaemon, redisSettings } from "../kit/brokers/redis_daemon.ts";
+import { down, jobs, NONE, ready } from "../kit/brokers/scenes.ts";
 import { BrokerServer } from "../kit/brokers/server.ts";
 import { soon, until } from "../kit/wait.ts";
-import { again, jobOf, takeAll, takeIds, takeOne } from "../unit/plugins/jobs/conformance/kit.ts";
+import { again, takeAll, takeIds, takeOne } from "../unit/plugins/jobs/conformance/kit.ts";
 
-const jobs = (names: string[]) => names.map((id) => jobOf({ id }));
 const ack = { kind: "ack" } as const;
-const NONE = { waiting: 0, delayed: 0, reserved: 0, dead: 0 };
 
 /** Why it is not connected, once it says so. */
-function trouble(driver: Driver): Promise<string> {
-  return until("it says why", () => {
-    const { state } = driver;
-    return state.state === "connecting" && state.error;
-  }) as Promise<string>;
-}
-
-function ready(driver: Driver): Promise<unknown> {
-  return until("the connection", () => driver.state.state === "ready");
+async function trouble(driver: Driver): Promise<string> {
+  return (await down(driver)).error;
 }
 
 Deno.test("redis: absent at start: it says so, a push waits, and all goes on when it comes", async () => {
