@@ -11,9 +11,9 @@
  * | 24 days     | 1 h                   | 528             |
  *
  * Invariants: a job is never early, and late by less than the step above; a queue that nobody put
- * anything into for twice its delay is removed by RabbitMQ, and never one with a job in it: it is
- * declared again long before that; a job that is due has left its queue only when the pipeline's has
- * confirmed it, where RabbitMQ can do that (CONFIRMING).
+ * anything into for twice its delay and a day is removed by RabbitMQ, and never one with a job in it:
+ * it is used (Session.lease) long before that; a job that is due has left its queue only when the
+ * pipeline's has confirmed it, where RabbitMQ can do that (CONFIRMING).
  */
 
 const SECOND = 1000;
@@ -37,8 +37,15 @@ const STEPS: readonly (readonly [upTo: number, step: number])[] = [
   [MAX_DELAY, HOUR],
 ];
 
-/** Kept beyond twice the delay, ms. */
-const SPARE = 60 * SECOND;
+/**
+ * Kept beyond twice the delay, ms. RabbitMQ removes a queue with all that is in it, and what is due may
+ * still be there: while RabbitMQ was away, and until it tries again what the pipeline's queue did not
+ * confirm.
+ */
+const SPARE = DAY;
+
+/** Looked at beyond the delay, ms. */
+const LOOKED_AT = 60 * SECOND;
 
 /** The delay that a queue has for it; longer ones than MAX_DELAY become that. */
 export function rounded(delay: number): number {
@@ -84,7 +91,7 @@ export function delayQueue(queue: string, delay: number): DelayQueue {
   };
 }
 
-/** How long after a declaration jobs may be put into it: they are out before it may be removed. */
+/** How long after a lease jobs may be put into it: they are out before it may be removed. */
 export function leaseOf({ delay }: DelayQueue): number {
   return delay / 2 + SPARE / 3;
 }
@@ -101,7 +108,7 @@ export class Delayed {
   /** Those that may have; the others are forgotten. */
   at(now: number): DelayQueue[] {
     for (const [name, { queue, since }] of this.#known) {
-      if (now - since > queue.delay + SPARE) this.#known.delete(name);
+      if (now - since > queue.delay + LOOKED_AT) this.#known.delete(name);
     }
     return [...this.#known.values()].map(({ queue }) => queue);
   }

@@ -64,7 +64,7 @@ export class Session implements Connection {
   readonly #spec: SessionSpec;
   readonly #connection: AmqpConnection;
   readonly #lose: (reason: unknown) => void;
-  /** Delay queues by name, and when they were declared last. */
+  /** Delay queues by name, and when they were used last. */
   readonly #leases = new Map<string, number>();
   /** Messages that no queue took. */
   readonly #returned = new Set<string>();
@@ -228,7 +228,13 @@ export class Session implements Connection {
     await this.command(this.#main.deleteQueue(queue));
   }
 
-  /** Delay queues are there when it resolves. @throws Failure when RabbitMQ refuses */
+  /**
+   * Delay queues are there when it resolves, and stay. A quorum queue is not used by being declared
+   * again, and is removed with all that is in it; it is by being asked for a message, which the end of
+   * the channel puts back.
+   *
+   * @throws Failure when RabbitMQ refuses
+   */
   async lease(queues: Iterable<DelayQueue>): Promise<void> {
     const now = this.#spec.clock.now();
     const due = [...queues].filter((queue) => {
@@ -239,6 +245,7 @@ export class Session implements Connection {
     await this.aside(async (channel) => {
       for (const { name, options } of due) {
         await this.command(channel.assertQueue(name, options(this.#connection.version)));
+        await this.command(channel.get(name));
       }
     });
     for (const { name } of due) this.#leases.set(name, now);
@@ -268,7 +275,11 @@ export class Session implements Connection {
       let failure: Failure | undefined;
       const over = ({ id, to }: Parcel, error: Error | null) => {
         if (error !== null) failure ??= this.#unconfirmed(error.message);
-        else if (this.#returned.delete(id)) failure ??= this.#unroutable(to);
+        else if (this.#returned.delete(id)) {
+          // A delay queue that somebody removed is made again by the next who needs it.
+          this.#leases.delete(to.key);
+          failure ??= this.#unroutable(to);
+        }
         if (--left > 0) return;
         this.#inFlight -= bytes;
         for (const go of this.#room.splice(0)) go();

@@ -46,7 +46,8 @@ Deno.test("amqp: RabbitMQ removes no delay queue with a job in it", () => {
   for (const delay of [100, 5000, 600_000, MAX_DELAY]) {
     const queue = delayQueue("q", delay);
     const expires = queue.options("3.9.1").arguments["x-expires"] as number;
-    assert(leaseOf(queue) + queue.delay < expires, `${delay}`);
+    // RabbitMQ may be away for hours, and what is due is then tried again after minutes.
+    assert(leaseOf(queue) + queue.delay + 12 * 3_600_000 < expires, `${delay}`);
     assert(expires < 2 ** 32, "what RabbitMQ can say");
   }
 });
