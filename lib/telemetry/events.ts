@@ -185,6 +185,7 @@ export interface Events {
   jobs_waiting: { pool: string; reason: string; next_try_ms: number };
   pipeline_down: { pipeline: string; driver: string; error: string; next_try_at?: string };
   pipeline_volatile: { pipeline: string; driver: string; reason: string };
+  pipeline_reminded: { pipeline: string; driver: string; jobs: number };
   pipeline_ready: { pipeline: string; driver: string };
   pipeline_declared: { pipeline: string; driver: string };
   pipeline_destroyed: { pipeline: string; driver: string };
@@ -261,6 +262,7 @@ const LEVELS: Partial<Record<EventName, Level>> = {
   jobs_lost: "warn",
   jobs_waiting: "warn",
   pipeline_down: "error",
+  pipeline_reminded: "warn",
   pipeline_volatile: "warn",
 };
 

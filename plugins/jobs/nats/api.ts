@@ -23,7 +23,15 @@ export interface StreamConfig {
 export interface StreamInfo {
   config: StreamConfig;
   created: string;
-  state: { messages: number };
+  state: StreamState;
+}
+
+interface StreamState {
+  messages: number;
+  first_seq: number;
+  /** How many between the first and the last are no more; which, where it is asked for. */
+  num_deleted?: number;
+  deleted?: number[] | null;
 }
 
 /** As much of a consumer's configuration as is read. */
@@ -40,6 +48,10 @@ export interface ConsumerInfo {
   config: ConsumerConfig;
   num_pending: number;
   num_ack_pending: number;
+  /** The last that anybody got. */
+  delivered: { stream_seq: number };
+  /** All until here are acknowledged. */
+  ack_floor: { stream_seq: number };
 }
 
 /** A message as it lies in a stream. */
@@ -59,6 +71,8 @@ const NOT_THERE = 404;
 const NO_RESPONDERS = 503;
 /** Somebody else has made it meanwhile, otherwise. */
 const IN_USE = 10058;
+/** Each takes some bytes of an answer. */
+const MOST_DELETED = 1_000_000;
 const NOTHING = new Uint8Array(0);
 
 export const NANO = 1_000_000;
@@ -66,6 +80,19 @@ export const NANO = 1_000_000;
 /** @throws Refused, Lost */
 export async function streamInfo(connection: NatsConnection, stream: string) {
   return await request<StreamInfo>(connection, `STREAM.INFO.${stream}`);
+}
+
+/**
+ * The first message of a stream, and those behind it that are no more; none are named when there are
+ * more than MOST_DELETED. @throws Refused, Lost
+ */
+export async function deletedIn(connection: NatsConnection, stream: string) {
+  const few = (await streamInfo(connection, stream))?.state;
+  const { first_seq = 0, num_deleted = 0 } = few ?? {};
+  if (num_deleted === 0 || num_deleted > MOST_DELETED) return { first_seq, deleted: [] };
+  const asked = { deleted_details: true };
+  const all = await request<StreamInfo>(connection, `STREAM.INFO.${stream}`, asked);
+  return { first_seq: all?.state.first_seq ?? 0, deleted: all?.state.deleted ?? [] };
 }
 
 /** Makes it; whoever was faster may have. @throws Refused, Lost */

@@ -251,6 +251,13 @@ export class NatsDriver implements Driver {
       const reason = `its stream ${JSON.stringify(places.stream)} was deleted at NATS`;
       emit("jobs_lost", { pipeline: this.#pipeline, jobs, reason });
     }
+    if (session.reminded > 0) {
+      emit("pipeline_reminded", {
+        pipeline: this.#pipeline,
+        driver: "nats",
+        jobs: session.reminded,
+      });
+    }
     this.#back.clear();
     lookAfterDelayed(session, clock);
     return session;

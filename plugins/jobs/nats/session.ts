@@ -3,7 +3,7 @@
  * of delayed and dead jobs, its consumers.
  *
  * Invariants: what is there already is used as it is; only a subject that is missing is added, and
- * `ack_wait` is set; a session whose consumer is gone is lost, and the
+ * `ack_wait` is set; its consumers wait for no message that was gone when it began; a session whose consumer is gone is lost, and the
  * next one makes it again.
  */
 
@@ -13,6 +13,7 @@ import { Failure } from "../../../lib/core/failure.ts";
 import type { Connection } from "../link.ts";
 import { consumerInfo, makeConsumer, makeStream, NANO, streamInfo, updateStream } from "./api.ts";
 import { Lost, type NatsConnection } from "./connection.ts";
+import { remind } from "./forgotten.ts";
 import { Keys } from "./keys.ts";
 import type { Places } from "./names.ts";
 import { Pull } from "./pull.ts";
@@ -43,6 +44,8 @@ export class Session implements Connection {
     /** The server forgets what is acknowledged. */
     readonly forgets: boolean,
     readonly keys: Keys,
+    /** How many messages that are no more its consumers waited for. */
+    readonly reminded: number,
     clock: Clock,
   ) {
     const { promise, resolve } = Promise.withResolvers<unknown>();
@@ -76,8 +79,10 @@ export class Session implements Connection {
     await ensureConsumer(connection, places.stream, places, config.ack_wait, policy);
     const { delayed } = places;
     await ensureConsumer(connection, delayed, { ...places, subject: delayed }, DELAYED_WAIT, "all");
+    const reminded = await remind(connection, places.stream, places.consumer) +
+      await remind(connection, delayed, places.consumer);
     const keys = new Keys(connection, places, main.config.duplicate_window);
-    return new Session(connection, places, main.created, isQueue, keys, clock);
+    return new Session(connection, places, main.created, isQueue, keys, reminded, clock);
   }
 
   /** It is of no use any more; the connection may be. */
