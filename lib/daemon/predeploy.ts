@@ -44,6 +44,8 @@ export interface CleanupOrder {
   paths: Paths;
   machine: Machine;
   client: ControlClient;
+  /** Of whoever asks, for the tools that are run. */
+  env: Readonly<Record<string, string>>;
   /** Directory of the release to come. */
   release_path?: string;
   stop_daemon: boolean;
@@ -89,7 +91,8 @@ export async function cleanUp(order: CleanupOrder): Promise<Cleanup> {
     });
   }
   const legacy = config.legacy_takeover ?? NO_TAKEOVER;
-  const ground = { clock: machine.clock, strangers: strangers(machine.clock) };
+  const { clock } = machine;
+  const ground = { clock, strangers: strangers(clock), env: order.env };
   const daemon = status === undefined ? "none" : "stopped";
   if (dry_run) {
     // What a living daemon runs is its own to stop.

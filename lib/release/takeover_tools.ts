@@ -47,6 +47,8 @@ export interface Keeper {
 export interface TakeoverGround {
   strangers: Strangers;
   clock: Clock;
+  /** Of whoever asks, as the tools have it. */
+  env: Readonly<Record<string, string>>;
 }
 
 export const SUPERVISORD: Keeper = {
@@ -65,8 +67,8 @@ export const SUPERVISORD: Keeper = {
 export const PM2: Keeper = {
   name: "pm2",
   plan: (program) => `pm2 delete with the ids of pm2 id ${program}`,
-  async stop(program, { strangers, clock }) {
-    if (!hasPm2(strangers)) return "not running";
+  async stop(program, { strangers, clock, env }) {
+    if (!hasPm2(strangers, pm2Home(env))) return "not running";
     const ids = await pm2Ids(program, clock);
     if (ids.length === 0) return "not running";
     const argv = ["pm2", "delete", ...ids];
@@ -76,9 +78,18 @@ export const PM2: Keeper = {
   },
 };
 
-/** Whether a daemon of PM2 lives: its title says what it is. */
-function hasPm2(strangers: Strangers): boolean {
-  return [...strangers.table().values()].some(({ argv }) => /^PM2 v\S+: God Daemon/.test(argv[0]));
+/** Whether the daemon of PM2 that `pm2` would ask lives: its title says what it is, and its home. */
+function hasPm2(strangers: Strangers, home: string | undefined): boolean {
+  const titles = [...strangers.table().values()].map(({ argv }) => argv[0]);
+  return titles.some((title) => {
+    const own = /^PM2 v\S+: God Daemon \((.*)\)/.exec(title)?.[1];
+    return own !== undefined && (home === undefined || own === home);
+  });
+}
+
+/** Where `pm2` finds its daemon; undefined: it cannot be told. */
+function pm2Home({ PM2_HOME, HOME }: TakeoverGround["env"]): string | undefined {
+  return PM2_HOME ?? (HOME === undefined ? undefined : `${HOME}/.pm2`);
 }
 
 /** The ids of the app of exactly this name. */

@@ -133,12 +133,15 @@ async function clean(d: Daemon, ...args: string[]) {
     Deno.chmodSync(d.path("bin", name), 0o755);
   }
   const { argv } = d.command("predeploy-cleanup", ...args);
-  return await d.run(["env", `PATH=${d.path("bin")}:/usr/bin:/bin`, ...argv]);
+  // A home of its own: other tests have a real PM2.
+  const env = [`PATH=${d.path("bin")}:/usr/bin:/bin`, `PM2_HOME=${d.path("pm2")}`];
+  return await d.run(["env", ...env, ...argv]);
 }
 
 /** Something with the title of PM2's daemon. */
-async function likePm2(legacy: Legacy): Promise<void> {
-  legacy.start("bash", "-c", "exec -a 'PM2 v0.0.0: God Daemon (nowhere)' sleep 1000");
+async function likePm2(d: Daemon, legacy: Legacy): Promise<void> {
+  const title = `PM2 v0.0.0: God Daemon (${d.path("pm2")})`;
+  legacy.start("bash", "-c", `exec -a '${title}' sleep 1000`);
   await legacy.up(/^PM2 v0/);
 }
 
@@ -155,7 +158,7 @@ daemonTest(
     assertEquals(calls(d), "supervisorctl stop web\n", "pm2 would start its daemon");
     Deno.removeSync(d.path("calls"));
     await using legacy = new Legacy(d.dir);
-    await likePm2(legacy);
+    await likePm2(d, legacy);
     const plan = await clean(d, "--dry-run");
     assertStringIncludes(plan.stdout, "pm2 api: would run pm2 delete with the ids of pm2 id api\n");
     assertEquals(calls(d), undefined);
@@ -173,7 +176,7 @@ daemonTest(
   }),
   async (d) => {
     await using legacy = new Legacy(d.dir);
-    await likePm2(legacy);
+    await likePm2(d, legacy);
     legacy.start("sleep", "8293");
     const { code, stderr } = await clean(d);
     assertEquals(code, 1);

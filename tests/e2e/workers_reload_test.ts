@@ -141,7 +141,7 @@ daemonTest("the section goes, and comes back", {
   await until("the address to be closed", () => d.get().then(() => false, () => true));
   assertEquals(await held.finish(), { status: 200, text: "waited" });
   await until("the workers to be gone", () => !before.some(runs));
-  assertEquals((await workersOf(d)).pools, []);
+  await until("the pool to be gone", async () => (await workersOf(d)).pools.length === 0);
   assertEquals((await d.status()).releases.length, 1);
 
   d.configure({ ...workers()(d), ...CLOCK });

@@ -53,6 +53,7 @@ export const predeployCleanup: Command = {
       const [stop_daemon, dry_run] = [values.flag("stop-daemon"), values.flag("dry-run")];
       const cleanup = await cleanUp({
         ...{ config, paths, machine, client, release_path, stop_daemon, dry_run },
+        env: request.env,
       });
       await out.result({ status: "success", ...cleanup }, () => text(cleanup));
       return Exit.done;
