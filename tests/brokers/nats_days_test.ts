@@ -1,6 +1,7 @@
 /** The driver nats on bad days: the server is absent, ends, freezes; a daemon vanishes. */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
+import { placesOf } from "../../plugins/jobs/nats/names.ts";
 import { nats } from "../../plugins/jobs/nats/recipe.ts";
 import { hostOf } from "../kit/brokers/bench.ts";
 import { natsServer } from "../kit/brokers/nats.ts";
@@ -179,6 +180,40 @@ Deno.test("nats: a job that we have stays ours when the server was away for long
   assertEquals((await soon("the next", taking)).id, "next");
   await driver.settle(ours, { kind: "ack" });
   assertEquals(await driver.stat(), { ...NONE, reserved: 1 });
+});
+
+Deno.test("nats: a server that forgot which jobs are done serves the others at once", async () => {
+  await using server = await BrokerServer.start(natsServer());
+  await using bench = new NatsBench(server.address);
+  const config = bench.config("forgetful", { ack_wait: 1000 });
+  await using driver = await bench.open("forgetful", { config });
+  await driver.push(jobs(ids(400)));
+  const held = await takeAll(driver, 400);
+  const { stream, consumer } = placesOf(config);
+  const file = `${server.dir}/store/jetstream/$G/streams/${stream}/obs/${consumer}/o.dat`;
+  const end = async () => {
+    await server.stop();
+    await until("it is noticed", () => driver.state.state === "connecting");
+    return Deno.readFileSync(file);
+  };
+  const before = await end();
+  await server.start();
+  const left = held.filter((_, at) => at % 100 === 50);
+  await Promise.all(
+    held.map((one) => driver.settle(one, { kind: left.includes(one) ? "back" : "ack" })),
+  );
+  await end();
+  // As after a kill: its stream knows what is gone, its consumer does not.
+  Deno.writeFileSync(file, before);
+  await server.start();
+  await driver.push(jobs(["new"]));
+  const waiting = [...left.map(({ id }) => id), "new"];
+  assertEquals(new Set(await drain(driver, 5)), new Set(waiting));
+  assertEquals(await driver.stat(), NONE);
+  assertEquals(bench.told, [[
+    "pipeline_reminded",
+    { pipeline: "forgetful", driver: "nats", jobs: 396 },
+  ]]);
 });
 
 Deno.test("nats: delayed jobs outlive the server's end, and come in their time", async () => {
