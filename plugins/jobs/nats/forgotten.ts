@@ -11,7 +11,7 @@ import { type ConsumerInfo, consumerInfo, deletedIn } from "./api.ts";
 import type { NatsConnection, Question } from "./connection.ts";
 
 /** So many, the newest: a server forgets its last moment. */
-const MOST = 100_000;
+const MOST = 50_000;
 /** At a time. */
 const CHUNK = 512;
 const ACK = new TextEncoder().encode("+ACK");
