@@ -44,7 +44,7 @@ export function rabbitmq(config = ""): BrokerRecipe {
       RABBITMQ_CONFIG_FILE: `${dir}/rabbitmq.conf`,
       RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS: "+sbwt none +sbwtdcpu none +sbwtdio none " +
         // Otherwise 3 minutes: what expired while its new queue was not there yet is moved again.
-        "-rabbit dead_letter_worker_publisher_confirm_timeout 1000",
+        "-rabbit dead_letter_worker_publisher_confirm_timeout 5000",
     }),
     answers: greets,
   };

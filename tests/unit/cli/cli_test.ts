@@ -269,8 +269,7 @@ Deno.test("shutdown prints its answer and waits for the end", async () => {
 
 Deno.test("a broken configuration does not keep anybody from a daemon", async () => {
   await using server = await Server.open();
-  const config =
-    "application: app\ncontrol: { socket: control.sock }\nprocesses: ${UNSET}\nx: [\n";
+  const config = "application: app\ncontrol: { socket: control.sock }\nprocesses: ${UNSET}\nx: [\n";
   server.scratch.write("supervisor.yaml", config);
   const { code, stderr } = await supervisor(["status"], { cwd: server.scratch.dir });
   assertEquals([code, stderr], [0, ""]);
