@@ -13,7 +13,7 @@
  */
 
 import { join, resolve } from "@std/path";
-import { freshHistory, nextTry, type RetryPolicy } from "../core/backoff.ts";
+import { freshHistory, nextWait, type WaitPolicy } from "../core/backoff.ts";
 import { sleep, within } from "../core/clock.ts";
 import { Exit, type ExitCode, Failure, failureFromJson } from "../core/failure.ts";
 import type { Ready } from "../daemon/options.ts";
@@ -34,7 +34,7 @@ export const DETACHED = "SUPERVISOR_DETACHED";
 const ENSURE_TIME = 60_000;
 
 /** How often it looks. */
-const LOOKS: RetryPolicy = { delay: 50, window: 0, backoff_factor: 2, max_delay: 1000 };
+const LOOKS: WaitPolicy = { delay: 50, backoff_factor: 2, max_delay: 1000 };
 
 /** How long a daemon that said why it cannot run may take to end, milliseconds. */
 const END_TIME = 30_000;
@@ -79,8 +79,7 @@ export async function start(call: Call, options: StartOptions): Promise<Started>
       const lost = error instanceof Failure && error.exit === Exit.running;
       if (!options.ensure || !lost || clock.now() > until) throw error;
     }
-    const next = nextTry(LOOKS, history, clock.now());
-    if ("delay" in next) await sleep(clock, next.delay);
+    await sleep(clock, nextWait(LOOKS, history));
   }
 }
 

@@ -15,18 +15,22 @@ const LONGEST_WAIT = 24 * 3_600_000;
 /** What was up for a shorter time has not stayed up, however small the policy's waits. */
 const SHORTEST_STAY = 10_000;
 
-/** How often and how fast something may be tried again. All durations in milliseconds. */
-export interface RetryPolicy {
+/** How long is waited between tries. All durations in milliseconds. */
+export interface WaitPolicy {
   /** Wait before the first retry of a streak. */
   delay: number;
-  /** Tries allowed inside `window`; undefined: no limit; 0: never retry. */
-  max_restarts?: number;
-  /** Tries older than this leave the budget; 0: never. */
-  window: number;
   /** The wait is multiplied by this for each try of the streak. */
   backoff_factor: number;
   /** The longest wait; 0: no cap but a day. */
   max_delay: number;
+}
+
+/** How often and how fast something may be tried again. */
+export interface RetryPolicy extends WaitPolicy {
+  /** Tries allowed inside `window`; undefined: no limit; 0: never retry. */
+  max_restarts?: number;
+  /** Tries older than this leave the budget, milliseconds; 0: never. */
+  window: number;
 }
 
 /** What is remembered between tries. */
@@ -53,17 +57,22 @@ export function nextTry(policy: RetryPolicy, history: RetryHistory, now: number)
     if (tries >= policy.max_restarts) return { giveUp: true, tries };
     history.tries.push(now);
   }
+  return { delay: nextWait(policy, history) };
+}
+
+/** The wait before the next try of what is never given up, milliseconds; recorded in `history`. */
+export function nextWait(policy: WaitPolicy, history: RetryHistory): number {
   const cap = policy.max_delay > 0 ? policy.max_delay : LONGEST_WAIT;
   // In a long streak the power is Infinity; times a delay of 0 it would be no number at all.
   const grown = policy.delay === 0 ? 0 : policy.delay * policy.backoff_factor ** history.streak;
   history.streak++;
-  return { delay: Math.min(cap, grown) };
+  return Math.min(cap, grown);
 }
 
 /**
  * Tells the history that the thing was up for `ms` milliseconds before it ended. As long as the
  * policy's `max_delay`, and at least ten seconds, counts as "stayed up" and ends the streak.
  */
-export function stayedUp(policy: RetryPolicy, history: RetryHistory, ms: number): void {
+export function stayedUp(policy: WaitPolicy, history: RetryHistory, ms: number): void {
   if (ms >= Math.max(policy.max_delay, SHORTEST_STAY)) history.streak = 0;
 }

@@ -14,7 +14,7 @@
  * waits for its turn asks again when it has come (that is the attempt's part).
  */
 
-import { freshHistory, nextTry, type RetryPolicy } from "../core/backoff.ts";
+import { freshHistory, nextWait, type WaitPolicy } from "../core/backoff.ts";
 import { stamp, type Timer } from "../core/clock.ts";
 import { messageOf } from "../core/failure.ts";
 import type { ReleaseRecord } from "../release/types.ts";
@@ -22,7 +22,7 @@ import type { Clock } from "../core/clock.ts";
 import type { Emit } from "../telemetry/events.ts";
 
 /** A machine that just booted may lack its database for a while: never give up. */
-const POLICY: RetryPolicy = { delay: 1_000, window: 0, backoff_factor: 2, max_delay: 30_000 };
+const POLICY: WaitPolicy = { delay: 1_000, backoff_factor: 2, max_delay: 30_000 };
 
 /** The state of the restoration, for status. */
 export interface RestoreStatus {
@@ -72,8 +72,7 @@ export class Restore {
   }
 
   #later(record: ReleaseRecord, error: string): void {
-    const next = nextTry(POLICY, this.#history, this.clock.now());
-    const delay = "delay" in next ? next.delay : POLICY.max_delay;
+    const delay = nextWait(POLICY, this.#history);
     this.#status = {
       release_id: record.release_id,
       error,

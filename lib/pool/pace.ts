@@ -12,10 +12,10 @@
  * and fail together count as one failure.
  */
 
-import { freshHistory, nextTry, type RetryPolicy } from "../core/backoff.ts";
+import { freshHistory, nextWait, type WaitPolicy } from "../core/backoff.ts";
 
 /** At once, after a quarter of a second, and so on up to half a minute. */
-const POLICY: RetryPolicy = { delay: 125, window: 0, backoff_factor: 2, max_delay: 30_000 };
+const POLICY: WaitPolicy = { delay: 125, backoff_factor: 2, max_delay: 30_000 };
 /** Time between two spawns, milliseconds: each blocks the daemon for as long as a fork takes. */
 const APART = 2;
 
@@ -42,8 +42,8 @@ export class Pace {
     if (startedAt < this.#countedAt) return;
     this.#countedAt = now;
     const first = this.#history.streak === 0;
-    const retry = nextTry(POLICY, this.#history, now);
-    if (!first && "delay" in retry) this.until = now + retry.delay;
+    const wait = nextWait(POLICY, this.#history);
+    if (!first) this.until = now + wait;
   }
 
   /** A worker was proven. */

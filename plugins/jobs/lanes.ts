@@ -12,7 +12,7 @@
  * alone for a while, not asked again and again.
  */
 
-import { freshHistory, nextTry, type RetryPolicy } from "../../lib/core/backoff.ts";
+import { freshHistory, nextWait, type WaitPolicy } from "../../lib/core/backoff.ts";
 import type { Clock, Timer } from "../../lib/core/clock.ts";
 import type { Gate } from "../../lib/core/gate.ts";
 import type { WorkerPool } from "../../lib/pool/contract.ts";
@@ -25,7 +25,7 @@ import { JobWork, type WorkHome } from "./work.ts";
 /** Jobs at a pool beyond its workers, so that none of these waits for us. */
 const AHEAD = 2;
 /** How long a pool is left alone that has no worker. */
-const REST: RetryPolicy = { delay: 1000, backoff_factor: 2, max_delay: 30_000, window: 0 };
+const REST: WaitPolicy = { delay: 1000, backoff_factor: 2, max_delay: 30_000 };
 
 /** What lanes are given to live in. */
 export interface LanesHost {
@@ -252,8 +252,7 @@ class Lane {
   /** The pool has no worker: it is asked again later, or when one comes. */
   rest(reason: string): void {
     if (this.#rest !== undefined || this.#pool === undefined) return;
-    const retry = nextTry(REST, this.#tries, this.#host.clock.now());
-    const ms = "delay" in retry ? retry.delay : REST.max_delay;
+    const ms = nextWait(REST, this.#tries);
     this.#host.emit("jobs_waiting", { pool: this.name, reason, next_try_ms: ms });
     this.#rest = this.#host.clock.timer(ms, () => {
       this.#rest = undefined;

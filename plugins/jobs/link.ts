@@ -14,14 +14,14 @@
  * connection, its own signal's reason, or hears of the close; never more than MAX_WAITING wait.
  */
 
-import { freshHistory, nextTry, type RetryPolicy, stayedUp } from "../../lib/core/backoff.ts";
+import { freshHistory, nextWait, stayedUp, type WaitPolicy } from "../../lib/core/backoff.ts";
 import { type Clock, stamp, type Timer, within } from "../../lib/core/clock.ts";
 import { Failure, messageOf } from "../../lib/core/failure.ts";
 import type { DriverState } from "./driver.ts";
 import { Waiters } from "./waiters.ts";
 
 /** Between two attempts. */
-const REDIAL: RetryPolicy = { delay: 250, backoff_factor: 2, max_delay: 5000, window: 0 };
+const REDIAL: WaitPolicy = { delay: 250, backoff_factor: 2, max_delay: 5000 };
 /** For one attempt, until the connection can be used. */
 export const DIAL_LIMIT = 5000;
 /** How long a connection that is closed is waited for. */
@@ -201,8 +201,7 @@ export class Link<C extends Connection> implements AsyncDisposable {
 
   #failed(error: unknown): void {
     if (this.#closed) return;
-    const retry = nextTry(REDIAL, this.#tries, this.#clock.now());
-    const ms = "delay" in retry ? retry.delay : REDIAL.max_delay;
+    const ms = nextWait(REDIAL, this.#tries);
     this.#redial = this.#clock.timer(ms, () => this.#dial());
     const next_try_at = stamp(this.#clock.wall() + ms);
     this.#turn({ state: "connecting", error: messageOf(error), next_try_at });

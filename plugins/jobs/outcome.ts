@@ -17,7 +17,7 @@
 
 import { JOB_RETRY } from "../../lib/config/defaults.ts";
 import type { PipelineConfig } from "../../lib/config/roadrunner/jobs.ts";
-import { nextTry } from "../../lib/core/backoff.ts";
+import { nextWait } from "../../lib/core/backoff.ts";
 import { formatDuration } from "../../lib/core/duration.ts";
 import { messageOf } from "../../lib/core/failure.ts";
 import { textOf } from "../../lib/goridge/printed.ts";
@@ -122,10 +122,8 @@ export function backoff(
   attempt: number,
   random: () => number,
 ): number {
-  const policy = { delay: backoff, backoff_factor: factor, max_delay, window: 0 };
-  const retry = nextTry(policy, { tries: [], streak: attempt - 1 }, 0);
-  // Without a budget there is no giving up.
-  const delay = "delay" in retry ? retry.delay : max_delay;
+  const policy = { delay: backoff, backoff_factor: factor, max_delay };
+  const delay = nextWait(policy, { tries: [], streak: attempt - 1 });
   return Math.round(delay * (1 - jitter * random()));
 }
 

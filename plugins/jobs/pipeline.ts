@@ -13,7 +13,7 @@
 
 import { JOB_RETRY } from "../../lib/config/defaults.ts";
 import type { PipelineConfig } from "../../lib/config/roadrunner/jobs.ts";
-import { freshHistory, nextTry, type RetryPolicy } from "../../lib/core/backoff.ts";
+import { freshHistory, nextWait, type WaitPolicy } from "../../lib/core/backoff.ts";
 import { abortable, type Clock, sleep, within } from "../../lib/core/clock.ts";
 import { messageOf } from "../../lib/core/failure.ts";
 import type { Emit } from "../../lib/telemetry/events.ts";
@@ -25,7 +25,7 @@ import { Rate } from "./rate.ts";
 import type { BackReason, By, Taken, TakenFrom } from "./taken.ts";
 
 /** A driver that cannot be taken from is asked again after this. */
-const TAKE_AGAIN: RetryPolicy = { delay: 1000, backoff_factor: 2, max_delay: 30_000, window: 0 };
+const TAKE_AGAIN: WaitPolicy = { delay: 1000, backoff_factor: 2, max_delay: 30_000 };
 /** How long settlements may take at the end. */
 const CLOSE_LIMIT = 10_000;
 
@@ -210,8 +210,7 @@ export class Pipeline implements TakenFrom {
         tries = freshHistory();
       } catch (error) {
         if (signal.aborted) return;
-        const retry = nextTry(TAKE_AGAIN, tries, clock.now());
-        const ms = "delay" in retry ? retry.delay : TAKE_AGAIN.max_delay;
+        const ms = nextWait(TAKE_AGAIN, tries);
         const { driver } = this.settings;
         emit("pipeline_down", { pipeline: this.name, driver, error: messageOf(error) });
         await sleep(clock, ms, signal).catch((error) => {

@@ -4,12 +4,12 @@
  * Invariant: of each settlement the first trouble is told, and no more of them.
  */
 
-import { freshHistory, nextTry, type RetryPolicy } from "../../lib/core/backoff.ts";
+import { freshHistory, nextWait, type WaitPolicy } from "../../lib/core/backoff.ts";
 import { type Clock, sleep } from "../../lib/core/clock.ts";
 import { messageOf } from "../../lib/core/failure.ts";
 import type { Emit } from "../../lib/telemetry/events.ts";
 
-const AGAIN: RetryPolicy = { delay: 250, backoff_factor: 2, max_delay: 10_000, window: 0 };
+const AGAIN: WaitPolicy = { delay: 250, backoff_factor: 2, max_delay: 10_000 };
 
 /** Who settles. */
 export interface Settler {
@@ -36,8 +36,7 @@ export class SettleTries {
     const { clock, over } = this.#settler;
     over.throwIfAborted();
     if (trouble !== undefined) this.#tell(messageOf(trouble));
-    const retry = nextTry(AGAIN, this.#history, clock.now());
-    await sleep(clock, "delay" in retry ? retry.delay : AGAIN.max_delay, over);
+    await sleep(clock, nextWait(AGAIN, this.#history), over);
   }
 
   #tell(reason: string): void {

@@ -15,7 +15,7 @@
  */
 
 import { cronOf, type ScheduleConfig } from "../../../lib/config/roadrunner/jobs_schedules.ts";
-import { freshHistory, nextTry, type RetryPolicy } from "../../../lib/core/backoff.ts";
+import { freshHistory, nextWait, type WaitPolicy } from "../../../lib/core/backoff.ts";
 import { type Clock, sleep, type Timer } from "../../../lib/core/clock.ts";
 import { messageOf } from "../../../lib/core/failure.ts";
 import type { Emit } from "../../../lib/telemetry/events.ts";
@@ -25,7 +25,7 @@ import { nextRun, planOf, type Runs, TOO_FAR } from "./plan.ts";
 /** The wall clock is looked at so often at least: it may have been set. */
 const LOOK = 60_000;
 
-const PUSH_AGAIN: RetryPolicy = { delay: 1000, backoff_factor: 2, max_delay: 60_000, window: 0 };
+const PUSH_AGAIN: WaitPolicy = { delay: 1000, backoff_factor: 2, max_delay: 60_000 };
 
 /** What it lives in. */
 export interface ScheduleHost {
@@ -111,8 +111,7 @@ export class Schedule {
       } catch (error) {
         if (signal.aborted) return;
         this.#error = messageOf(error);
-        const retry = nextTry(PUSH_AGAIN, tries, clock.now());
-        const ms = "delay" in retry ? retry.delay : PUSH_AGAIN.max_delay;
+        const ms = nextWait(PUSH_AGAIN, tries);
         if (after !== undefined && clock.wall() + ms >= after) {
           emit("schedule_failed", { schedule: this.name, due: stamp(due), error: this.#error });
           break;

@@ -18,7 +18,7 @@
  * Invariants: one batch is out at a time; every order is answered, or its asker hears of the end.
  */
 
-import { freshHistory, nextTry, type RetryPolicy } from "../../../lib/core/backoff.ts";
+import { freshHistory, nextWait, type WaitPolicy } from "../../../lib/core/backoff.ts";
 import { type Clock, stamp, type Timer, within } from "../../../lib/core/clock.ts";
 import { Failure } from "../../../lib/core/failure.ts";
 import type { DriverState } from "../driver.ts";
@@ -37,7 +37,7 @@ import { fixOf } from "./refusals.ts";
 import { Thread } from "./thread.ts";
 
 /** Between two attempts to write. */
-const AGAIN: RetryPolicy = { delay: 250, backoff_factor: 2, max_delay: 5000, window: 0 };
+const AGAIN: WaitPolicy = { delay: 250, backoff_factor: 2, max_delay: 5000 };
 /** How long the end of the thread is waited for; killed then, it loses nothing that was answered. */
 const CLOSE_LIMIT = 10_000;
 
@@ -247,8 +247,7 @@ export class JobsFile {
     const { fix, message } = this.#failure({ do: "touch", n: 0 }, reason);
     const error = fix === undefined ? message : `${message}; ${fix}`;
     if (this.#retry === undefined) {
-      const retry = nextTry(AGAIN, this.#tries, this.#clock.now());
-      const ms = "delay" in retry ? retry.delay : AGAIN.max_delay;
+      const ms = nextWait(AGAIN, this.#tries);
       const next_try_at = stamp(this.#clock.wall() + ms);
       this.#retry = this.#clock.timer(ms, () => {
         this.#retry = undefined;

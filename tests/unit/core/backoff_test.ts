@@ -1,7 +1,13 @@
 /** Backoff: how long to wait, when to give up, and what ends a streak. */
 
 import { assert, assertEquals } from "@std/assert";
-import { freshHistory, nextTry, type RetryPolicy, stayedUp } from "../../../lib/core/backoff.ts";
+import {
+  freshHistory,
+  nextTry,
+  nextWait,
+  type RetryPolicy,
+  stayedUp,
+} from "../../../lib/core/backoff.ts";
 import { forSeeds, type Random } from "../../kit/random.ts";
 
 const DAY = 24 * 3_600_000;
@@ -113,6 +119,17 @@ Deno.test("backoff: any history keeps the policy", async () => {
       before = retry.delay;
       assert(history.tries.length <= (policy.max_restarts ?? 0), "stamps the budget does not need");
     }
+  });
+});
+
+Deno.test("the wait of what is never given up is that of a policy without a budget", async () => {
+  await forSeeds(20, (random) => {
+    const { max_restarts: _, ...policy } = randomPolicy(random);
+    const [one, other] = [freshHistory(), freshHistory()];
+    for (let tries = 0; tries < 20; tries++) {
+      assertEquals(nextTry(policy, one, tries), { delay: nextWait(policy, other) });
+    }
+    assertEquals(other, { tries: [], streak: 20 });
   });
 });
 
